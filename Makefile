@@ -1,0 +1,45 @@
+# The two commands: `make demo` shows a leak being found, `make test` proves the rest.
+PYTHON ?= python3
+LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt
+DEMO := .venv/demo
+DEV := .venv/dev
+
+.PHONY: demo test check lint fix lock clean
+
+demo: $(DEMO)/ready
+	$(DEMO)/bin/slabhound demo $(DEMO_ARGS)
+
+test: lint check
+
+check: $(DEV)/ready
+	$(DEV)/bin/pytest -n auto $(PYTEST_ARGS)
+
+lint: $(DEV)/ready
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+fix: $(DEV)/ready
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+# A virtual environment from a locked, hashed file; then this checkout on top of it, fetching nothing more.
+$(DEMO)/ready: requirements/server.txt pyproject.toml
+$(DEV)/ready: requirements/dev.txt pyproject.toml
+$(DEMO)/ready $(DEV)/ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "slabhound needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(@D) || { echo "cannot make a virtual environment: on Debian, apt install python3-venv" >&2; exit 2; }
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Writes the locks anew. uv resolves for every platform and Python at once; it is fetched into a throw-away environment.
+lock:
+	@$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
+	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) pyproject.toml requirements/build.in -o requirements/base.txt
+	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) --extra server pyproject.toml requirements/build.in -o requirements/server.txt
+	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) --extra server --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

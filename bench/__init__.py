@@ -1,0 +1,1 @@
+"""Benchmarks: timings and detection rates, never asserted in tests."""

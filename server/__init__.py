@@ -1,0 +1,1 @@
+"""The aggregator: stores snapshots, compares nodes, names the outliers."""

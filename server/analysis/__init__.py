@@ -1,0 +1,1 @@
+"""The study: pure functions from series to findings; no I/O, no clock."""

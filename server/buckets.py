@@ -1,0 +1,163 @@
+"""The one reduction from snapshots to time buckets, for the store's roll-ups and for `analyze`, so that they agree.
+
+A block holds the buckets of one node, boot and layout. A bucket keeps, for every row of the layout, the least and the
+last count of the snapshots in it; least and last do not depend on the order in which snapshots arrive, and coarser
+buckets made from finer ones equal those made from the snapshots themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "MEMORY_COLUMNS",
+    "WIDTHS",
+    "Block",
+    "BootSeries",
+    "CacheRow",
+    "NodeSeries",
+    "Source",
+    "coarsen",
+    "raw_block",
+]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+WIDTHS = (5, 15, 60, 300, 3600, 86400)
+"""Bucket widths in seconds, each a multiple of the one before; buckets lie on the epoch's grid."""
+MEMORY_COLUMNS = ("total", "available", "slab_reclaimable", "slab_unreclaimable")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Buckets of one boot and one layout, by time. T buckets, C rows of the layout."""
+
+    boot: str
+    """The boot's label (see common.boots), empty when unknown."""
+    layout: str
+    """The layout's hash (common.snapshot.layout_hash)."""
+    time: Floats
+    """[T] epoch seconds (the node's clock) of the last snapshot in the bucket."""
+    uptime: Floats
+    """[T] seconds since boot of that snapshot; NaN where unknown."""
+    memory: Floats
+    """[T, 4] bytes, MEMORY_COLUMNS of that snapshot; NaN where unknown."""
+    samples: Ints
+    """[T] snapshots in the bucket."""
+    num_min: Ints
+    """[T, C] the least num_objs of the bucket's snapshots; num_last, active_min and active_last likewise."""
+    num_last: Ints
+    active_min: Ints
+    active_last: Ints
+
+
+def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floats, num: Ints, active: Ints) -> Block:
+    """A block with one bucket a snapshot; shapes as in Block, any order of time."""
+    order = np.argsort(time, kind="stable")
+    num, active = num[order], active[order]
+    samples = np.ones(len(order), dtype=np.int64)
+    return Block(boot, layout, time[order], uptime[order], memory[order], samples, num, num, active, active)
+
+
+def coarsen(blocks: Sequence[Block], width: int) -> Block:
+    """One block of `width`-second buckets from blocks of one boot and layout (finer buckets, or snapshots).
+
+    `blocks` must not be empty nor share a snapshot.
+    """
+    whole = blocks[0] if len(blocks) == 1 else _concatenate(blocks)
+    start = np.floor_divide(whole.time, width)
+    first = np.flatnonzero(np.r_[True, start[1:] != start[:-1]]) if len(start) else np.zeros(0, dtype=np.intp)
+    if len(first) == len(start):
+        return whole
+    last = np.r_[first[1:], len(start)] - 1
+    return replace(
+        whole,
+        time=whole.time[last],
+        uptime=whole.uptime[last],
+        memory=whole.memory[last],
+        samples=np.add.reduceat(whole.samples, first),
+        num_min=np.minimum.reduceat(whole.num_min, first),
+        num_last=whole.num_last[last],
+        active_min=np.minimum.reduceat(whole.active_min, first),
+        active_last=whole.active_last[last],
+    )
+
+
+def _concatenate(blocks: Sequence[Block]) -> Block:
+    time = np.concatenate([b.time for b in blocks])
+    order = np.argsort(time, kind="stable")
+
+    return replace(
+        blocks[0],
+        time=time[order],
+        uptime=np.concatenate([b.uptime for b in blocks])[order],
+        memory=np.concatenate([b.memory for b in blocks])[order],
+        samples=np.concatenate([b.samples for b in blocks])[order],
+        num_min=np.concatenate([b.num_min for b in blocks])[order],
+        num_last=np.concatenate([b.num_last for b in blocks])[order],
+        active_min=np.concatenate([b.active_min for b in blocks])[order],
+        active_last=np.concatenate([b.active_last for b in blocks])[order],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRow:
+    """What identifies one column of a BootSeries: a row of the kernel's list."""
+
+    name: str
+    obj_size: int
+    """Bytes."""
+    ordinal: int
+    """0 for the first row of this name and size in its dump, 1 for the second, ..."""
+    reclaimable: bool | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BootSeries:
+    """One boot of one node over a window: T buckets by time, C cache rows. NaN means not listed, never zero."""
+
+    boot: str
+    time: Floats
+    uptime: Floats
+    memory: Floats
+    samples: Ints
+    rows: tuple[CacheRow, ...]
+    num_min: Floats
+    """[T, C] objects; num_last, active_min and active_last likewise."""
+    num_last: Floats
+    active_min: Floats
+    active_last: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeries:
+    """One node over a window, its boots by time. The node's newest snapshot gives the facts about it."""
+
+    node: str
+    group: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kernel: str | None = None
+    machine: str | None = None
+    cpus: int | None = None
+    boots: tuple[BootSeries, ...] = ()
+
+
+class Source(Protocol):
+    """Where the analysis gets its series from: a store, or dumps held in memory."""
+
+    def window(
+        self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None
+    ) -> Iterable[NodeSeries]:
+        """Snapshots with start <= taken_at <= end (and no other), reduced to `width`-second buckets (one of WIDTHS).
+
+        Nodes come in order of name; with `caches`, only rows of these kernel names. A node without a snapshot in the
+        window is left out.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The dining room: the results that JSON, terminal and alerts show."""

@@ -1,0 +1,1 @@
+"""The archive: storage engines behind one narrow protocol (base.py)."""

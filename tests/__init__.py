@@ -1,0 +1,1 @@
+"""The tests mirror the packages; this file keeps tests/agent from shadowing agent."""
