@@ -1,0 +1,1 @@
+"""Tests of what agent and server share."""
