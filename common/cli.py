@@ -1,0 +1,244 @@
+"""The one command line, `slabhound`: picks a command, settles its options, runs it, and says errors in one line.
+
+Only the chosen command's module is loaded, so that `diff` starts at once and the agent carries no server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from common import __version__
+from common.errors import SlabhoundError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from common.config import Option
+
+__all__ = ["COMMANDS", "Command", "build_parser", "main"]
+
+
+class Command(NamedTuple):
+    """Where a command lives. Its module has `run(options) -> int`, `OPTIONS`, and may have `add_arguments(parser)`."""
+
+    module: str
+    help: str
+    server: bool = False
+    """Needs the packages of `slabhound[server]`."""
+
+
+COMMANDS = {
+    "diff": Command("common.commands.diff", "what changed between two dumps of /proc/slabinfo, per cache"),
+    "agent": Command("agent.cli", "send this node's snapshots to an aggregator"),
+    "server": Command("server.cli", "run the aggregator", server=True),
+    "report": Command("common.commands.report", "the outlier report from a server: which node leaks what"),
+    "analyze": Command("server.analyze", "the same report over dumps on disk, without a server", server=True),
+    "import": Command("common.commands.import_", "send dumps on disk to a server as history"),
+    "nodes": Command("common.commands.nodes", "every node a server knows"),
+    "caches": Command("common.commands.caches", "every slab cache a server knows"),
+    "compare": Command("common.commands.compare", "one cache on every node, side by side"),
+    "show": Command("common.commands.show", "one node: its facts, its biggest caches and how they grow"),
+    "demo": Command("server.demo", "a whole fleet on this machine, with one leak", server=True),
+}
+
+_USAGE = "usage: slabhound [--config FILE] COMMAND ..."
+_CONFIG_HELP = "TOML file with settings: top-level keys, or a table per command (SLABHOUND_CONFIG)"
+
+
+class _UsageError(SlabhoundError):
+    """The command line cannot be understood."""
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+) -> int:
+    """Runs one command; gives its exit status (2 for errors, which are one line on stderr; 130 for Ctrl-C)."""
+    out, err = stdout or sys.stdout or _nowhere(), stderr or sys.stderr or _nowhere()
+    environ = os.environ if environ is None else environ
+    _forgive_encoding(out, err)
+    try:
+        status = _run(sys.argv[1:] if argv is None else list(argv), environ, out, err)
+        out.flush()
+    except BrokenPipeError:
+        return _broken_pipe(out)
+    except KeyboardInterrupt:
+        return 130
+    except SlabhoundError as error:
+        _say(err, f"slabhound: {error}")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _say(err, f"slabhound: {place}{error.strerror or error}")
+        if environ.get("SLABHOUND_DEBUG"):
+            raise
+    except Exception as error:
+        _say(err, f"slabhound: {_bug(error)}")
+        if environ.get("SLABHOUND_DEBUG"):
+            raise
+    else:
+        return status
+    return 2
+
+
+def build_parser(name: str, module: Any) -> ArgumentParser:
+    """The parser of one command: its options, `--config`, and the arguments its module adds."""
+    from argparse import ArgumentParser  # noqa: PLC0415 - the overview and --version do without
+
+    from common.config import variable  # noqa: PLC0415 - same
+
+    class Parser(ArgumentParser):
+        def error(self, message: str) -> Any:
+            raise _UsageError(f"{message} (see: {self.prog} --help)")
+
+    parser = Parser(prog=f"slabhound {name}", description=COMMANDS[name].help, allow_abbrev=False)
+    if hasattr(module, "add_arguments"):
+        module.add_arguments(parser)
+    parser.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
+    for option in getattr(module, "OPTIONS", ()):
+        usual = f"default {option.default}; " if isinstance(option.default, str | int) and not option.flag else ""
+        text = f"{option.help} ({usual}{variable(option)})".replace("%", "%%")
+        if option.flag:
+            parser.add_argument(f"--{option.name}", action="store_true", default=None, help=text)
+        else:
+            action = "append" if option.repeat else "store"
+            parser.add_argument(f"--{option.name}", action=action, metavar=option.metavar, help=text)
+    return parser
+
+
+def _run(arguments: list[str], environ: Mapping[str, str], out: TextIO, err: TextIO) -> int:
+    config, name, rest = _split(arguments)
+    if name in {"", "help", "-h", "--help"}:
+        out.write(_overview())
+        return 0 if name else 2
+    if name == "--version":
+        out.write(f"slabhound {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        raise _UsageError(_unknown(name))
+    try:
+        return _command(name, rest, config, environ, out, err)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"agent", "common", "server"}:
+            raise
+        if COMMANDS[name].server:
+            raise SlabhoundError(f"{name} needs the server parts: pip install 'slabhound[server]'") from None
+        raise SlabhoundError(f"{name} needs the Python package {missing}: pip install slabhound") from None
+
+
+def _command(
+    name: str, rest: list[str], config: str | None, environ: Mapping[str, str], out: TextIO, err: TextIO
+) -> int:
+    from common.config import resolve  # noqa: PLC0415 - the overview and --version do without
+    from common.terminal.screen import Screen  # noqa: PLC0415 - same
+
+    module = import_module(COMMANDS[name].module)
+    try:
+        options = build_parser(name, module).parse_args(rest)
+    except SystemExit as done:  # after --help
+        return int(done.code or 0)
+    path = options.config or config or environ.get("SLABHOUND_CONFIG") or None
+    settled = resolve(
+        name,
+        getattr(module, "OPTIONS", ()),
+        given=vars(options),
+        environ=environ,
+        path=path,
+        commands=COMMANDS,
+        known_elsewhere=_is_option,
+        warn=lambda text: _say(err, f"slabhound: {text}"),
+    )
+    for attribute, value in settled.items():
+        setattr(options, attribute, value)
+    options.screen = Screen(out, err, environ)
+    status: int = module.run(options)
+    return status
+
+
+def _split(arguments: list[str]) -> tuple[str | None, str, list[str]]:
+    """The configuration file, the command (empty when there is none), and what follows it."""
+    config = None
+    while arguments and (arguments[0] == "--config" or arguments[0].startswith("--config=")):
+        flag, _, value = arguments[0].partition("=")
+        if flag == arguments[0]:
+            if len(arguments) < 2:
+                raise _UsageError(f"--config needs a file ({_USAGE})")
+            value = arguments[1]
+            arguments = arguments[1:]
+        config, arguments = value, arguments[1:]
+    return (config, arguments[0], arguments[1:]) if arguments else (config, "", [])
+
+
+def _overview() -> str:
+    lines = [_USAGE, "", "Names the node of a fleet whose kernel slab cache leaks.", "", "commands:"]
+    lines += [f"  {name:<8} {command.help}" for name, command in COMMANDS.items()]
+    lines += ["", "`slabhound COMMAND --help` describes one; `slabhound --version` says which this is."]
+    return "\n".join(lines) + "\n"
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a typing error
+
+    if name.startswith("-"):
+        return f"{name} is no option of slabhound itself (see: slabhound --help)"
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"{name!r} is no command" + (f"; did you mean {near[0]}?" if near else "") + " (see: slabhound --help)"
+
+
+def _is_option(name: str) -> bool:
+    """Whether any command has such an option. A command that cannot be loaded here may have it."""
+    for command in COMMANDS.values():
+        try:
+            options: Sequence[Option] = getattr(import_module(command.module), "OPTIONS", ())
+        except ModuleNotFoundError:
+            return True
+        if any(option.name == name for option in options):
+            return True
+    return False
+
+
+def _bug(error: Exception) -> str:
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "an unknown place"
+    said = " ".join(str(error).split())[:200]
+    return (
+        f"this is a bug in slabhound, please report it: {type(error).__name__}: {said} at {place}"
+        " (SLABHOUND_DEBUG=1 shows the traceback)"
+    )
+
+
+def _say(err: TextIO, line: str) -> None:
+    err.write(" ".join(line.splitlines()) + "\n")
+
+
+def _forgive_encoding(*streams: TextIO) -> None:
+    """A name that the terminal's encoding lacks is shown escaped instead of ending the program."""
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    """What stands in for a stream that the caller closed (`>&-`)."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - lasts as long as the process
+
+
+def _broken_pipe(out: TextIO) -> int:
+    """The reader (`| head`) went away: nothing is wrong, and nothing more can be said."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Options that several of the client commands share, so that each is spelled and explained once."""
+
+from __future__ import annotations
+
+import re
+
+from common.config import Option
+from common.times import format_duration, parse_duration
+
+__all__ = ["GROUP", "JSON", "SERVER", "TOKEN_FILE", "WINDOW", "server_url", "window_or_all"]
+
+
+def server_url(text: str) -> str:
+    """The aggregator's address without a slash at its end. Raises ValueError."""
+    if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", text):
+        raise ValueError(f"{text!r} is no address of a server: write http://HOST:8080")
+    return text.rstrip("/")
+
+
+def _window(text: str) -> str:
+    return format_duration(parse_duration(text))
+
+
+def window_or_all(text: str) -> float | None:
+    """Seconds, or None for `all`. Raises ValueError."""
+    return None if text == "all" else parse_duration(text)
+
+
+SERVER = Option("server", "the aggregator's address", type=server_url, default="http://127.0.0.1:8080", metavar="URL")
+TOKEN_FILE = Option("token-file", "file whose first line is the token for the server", metavar="FILE")
+GROUP = Option("group", "only the nodes of this group", metavar="GROUP")
+WINDOW = Option("window", "how far back to look: 90m, 24h, 7d", type=_window, default="24h", metavar="24h")
+JSON = Option("json", "print JSON, for programs", flag=True)
