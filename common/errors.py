@@ -10,6 +10,8 @@ SlabhoundError
 │   └── EmptyError       they exist and say nothing
 ├── ServerError          the aggregator, as a client sees it
 ├── SnapshotError        a snapshot that breaks the wire format
+│   ├── MalformedError   it is not even JSON
+│   └── UnknownLayoutError  it refers to a layout that was never seen in full
 └── StoreError           the storage engine
     └── StoreFullError   it can take nothing more for now
 """
@@ -21,6 +23,7 @@ __all__ = [
     "DeniedError",
     "EmptyError",
     "InputError",
+    "MalformedError",
     "MissingError",
     "ReadError",
     "ServerError",
@@ -29,6 +32,7 @@ __all__ = [
     "SnapshotError",
     "StoreError",
     "StoreFullError",
+    "UnknownLayoutError",
 ]
 
 
@@ -88,6 +92,18 @@ class SnapshotError(SlabhoundError):
     def __init__(self, message: str, errors: tuple[tuple[str, str], ...] = ()) -> None:
         self.errors = errors
         super().__init__(message)
+
+
+class MalformedError(SnapshotError):
+    """What should be snapshots is not even JSON."""
+
+
+class UnknownLayoutError(SnapshotError):
+    """Snapshots refer to layouts (hashes, see common.snapshot.layout_hash) that were never seen in full."""
+
+    def __init__(self, layouts: tuple[str, ...]) -> None:
+        self.layouts = layouts
+        super().__init__(f"unknown layout {', '.join(layouts)}: send these snapshots with caches in full")
 
 
 class StoreError(SlabhoundError):
