@@ -69,14 +69,16 @@ def main(
         status = _run(sys.argv[1:] if argv is None else list(argv), environ, out, err)
         out.flush()
     except BrokenPipeError:
-        return _broken_pipe(out)
+        # The reader (`| head`) went away: nothing is wrong, and nothing more can be said.
+        _silence(out)
+        return 141
     except KeyboardInterrupt:
         return 130
     except SlabhoundError as error:
         _say(err, f"slabhound: {error}")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _say(err, f"slabhound: {place}{error.strerror or error}")
+        _silence(out)
+        _say(err, f"slabhound: {error.filename or 'cannot write the output'}: {error.strerror or error}")
         if environ.get("SLABHOUND_DEBUG"):
             raise
     except Exception as error:
@@ -233,11 +235,13 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - lasts as long as the process
 
 
-def _broken_pipe(out: TextIO) -> int:
-    """The reader (`| head`) went away: nothing is wrong, and nothing more can be said."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-    return 141
+def _silence(out: TextIO) -> None:
+    """Lets go what is still unwritten, so that the interpreter's own last flush cannot fail again."""
+    try:
+        out.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 if __name__ == "__main__":
