@@ -257,7 +257,7 @@ def _pointers(error: ValidationError, prefix: tuple[int, ...]) -> list[_Found]:
         columns = detail["ctx"]["columns"] if detail["type"] == "columns" else ()
         each = [_Found(pointer((*path, name)), wrong, "columns") for name, wrong in columns]
         index = path[0] if path and isinstance(path[0], int) else None
-        message = _PATTERNS.get(detail.get("ctx", {}).get("pattern"), detail["msg"])
+        message = _PATTERNS.get(str(detail.get("ctx", {}).get("pattern")), detail["msg"])
         for one in each or [_Found(pointer(path), message, detail["type"])]:
             shown[index] = shown.get(index, 0) + 1
             if shown[index] <= MAX_ERRORS_PER_SNAPSHOT:

@@ -1,0 +1,63 @@
+"""Every cache that a fleet lists: on how many nodes, how big, and whether it grows on most of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from server.buckets import Source
+from server.reports.fields import Window, WireReport, whole
+
+__all__ = ["CacheItem", "CacheList", "build_caches"]
+
+
+class CacheItem(WireReport):
+    """One cache over all nodes that list it."""
+
+    cache: str = Field(description="Name of the cache, with kmalloc's random copies as one.")
+    members: list[str] = Field(description="The kernel's names of this cache.")
+    nodes: int = Field(description="Nodes that list it, a count.")
+    active_bytes: int = Field(description="Bytes of objects in use on all of them, at each node's newest snapshot.")
+    allocated_bytes: int = Field(description="Bytes allocated on all of them, at each node's newest snapshot.")
+    bytes_per_hour: int | None = Field(
+        description="The median node's growth rate in allocated bytes an hour; null when too little is known."
+    )
+    fleet_growth: bool = Field(description="Whether it grows on most nodes of a group that list it, true or false.")
+
+
+class CacheList(WireReport):
+    """A page of caches, the biggest first."""
+
+    window: Window = Field(description="The span of time looked at.")
+    items: list[CacheItem] = Field(description="The caches of this page.")
+    next: str | None = Field(description="Cursor of the next page, text; null on the last.")
+
+
+def build_caches(
+    source: Source,
+    *,
+    start: float,
+    end: float,
+    group: str | None,
+    list_caches: Callable[..., Sequence[Any]] | None = None,
+) -> list[CacheItem]:
+    """Every cache listed from `start` to `end` (epoch seconds), by allocated bytes, the biggest first."""
+    if list_caches is None:
+        from server.analysis import caches as analysis  # noqa: PLC0415 - the models are of use without the analysis
+
+        list_caches = analysis.list_caches
+    items = [
+        CacheItem(
+            cache=found.cache,
+            members=list(found.members),
+            nodes=found.nodes,
+            active_bytes=whole(found.active_bytes),
+            allocated_bytes=whole(found.allocated_bytes),
+            bytes_per_hour=None if found.bytes_per_hour is None else whole(found.bytes_per_hour),
+            fleet_growth=found.fleet_growth,
+        )
+        for found in list_caches(source, start=start, end=end, group=group)
+    ]
+    return sorted(items, key=lambda item: (-item.allocated_bytes, item.cache))
