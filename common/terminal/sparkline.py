@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import pairwise
 from math import isfinite
 
@@ -32,12 +32,17 @@ def sparkline(
         return ""
     first = known[0][0] if start is None else start
     last = known[-1][0] if end is None else end
+    length = last - first
+
+    def place(time: float) -> int:
+        return min(max(int((time - first) / length * width), 0), width - 1) if length > 0 else 0
+
     slots: list[list[float]] = [[] for _ in range(width)]
     for time, value in known:
-        place = int((time - first) / (last - first) * width) if last > first else 0
-        slots[min(max(place, 0), width - 1)].append(value)
+        slots[place(time)].append(value)
     means = [sum(slot) / len(slot) if slot else None for slot in slots]
-    _bridge(means, _typical_gap(known, last - first, width))
+    missing = {place(time) for time, value in points if value is None}
+    _bridge(means, _usual_distance(known, length, width), missing)
     shown = [value for value in means if value is not None]
     low = min(shown)
     height = max(span, max(shown) - low)
@@ -49,20 +54,20 @@ def _level(above: float, height: float, levels: int) -> int:
     return min(int(above / height * levels), levels - 1) if height > 0 else 0
 
 
-def _typical_gap(known: Sequence[tuple[float, float]], length: float, width: int) -> int:
-    """How many empty characters lie between two points of the usual distance."""
-    gaps = sorted(after[0] - before[0] for before, after in pairwise(known))
-    return int(gaps[len(gaps) // 2] / length * width) + 1 if gaps and length > 0 else 0
+def _usual_distance(known: Sequence[tuple[float, float]], length: float, width: int) -> int:
+    """Characters between two neighbouring points, as a rule."""
+    steps = sorted(after[0] - before[0] for before, after in pairwise(known))
+    return int(steps[len(steps) // 2] / length * width) if steps and length > 0 else 0
 
 
-def _bridge(means: list[float | None], most: int) -> None:
-    """Holds a value over empty characters that are only the usual distance between points; a real gap stays."""
+def _bridge(means: list[float | None], most: int, missing: Set[int]) -> None:
+    """Holds a value over characters that are empty only because points lie so far apart; a real gap stays."""
     at = 0
     while at < len(means):
         if means[at] is not None:
             at += 1
             continue
         stop = next((i for i in range(at, len(means)) if means[i] is not None), len(means))
-        if at > 0 and stop < len(means) and stop - at <= most:
+        if at > 0 and stop < len(means) and stop - at <= most and missing.isdisjoint(range(at, stop)):
             means[at:stop] = [means[at - 1]] * (stop - at)
         at = stop
