@@ -55,7 +55,8 @@ def draw(text: str) -> str:
                 style = tuple(code for code in piece[2:-1].split(";") if code in STYLES)
             elif piece:
                 look = "".join(" " + STYLES[code] for code in style)
-                at = f'x="{MARGIN + column * ADVANCE:.1f}" y="{y}" textLength="{len(piece) * ADVANCE:.1f}" lengthAdjust="spacingAndGlyphs"'
+                place = f'x="{MARGIN + column * ADVANCE:.1f}" y="{y}"'
+                at = f'{place} textLength="{len(piece) * ADVANCE:.1f}" lengthAdjust="spacingAndGlyphs"'
                 parts.append(f"<text {at}{look}>{escape(piece)}</text>")
                 column += len(piece)
     return "\n".join([*parts, "</g>", "</svg>", ""])
