@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from math import isfinite
 
@@ -60,7 +61,7 @@ def _usual_distance(known: Sequence[tuple[float, float]], length: float, width: 
     return int(steps[len(steps) // 2] / length * width) if steps and length > 0 else 0
 
 
-def _bridge(means: list[float | None], most: int, missing: Set[int]) -> None:
+def _bridge(means: list[float | None], most: int, missing: AbstractSet[int]) -> None:
     """Holds a value over characters that are empty only because points lie so far apart; a real gap stays."""
     at = 0
     while at < len(means):
