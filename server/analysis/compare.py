@@ -1,0 +1,143 @@
+"""One cache on every node side by side: series, growth rates, the peers' median and spread, and who stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.analysis.identity import fold
+from server.analysis.judge import judge
+from server.analysis.peers import compare_to_peers, robust_spread
+from server.analysis.tracks import Track, cells, make_tracks
+from server.analysis.trend import fit
+from server.analysis.types import AnalysisSettings, Finding
+from server.analysis.windows import bucket_width, plan
+from server.buckets import WIDTHS, NodeSeries, Source
+
+__all__ = ["Comparison", "NodeComparison", "compare"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeComparison:
+    """The cache on one node."""
+
+    node: str
+    group: str
+    members: tuple[str, ...]
+    bytes_per_hour: float | None
+    """In its newest boot; None when there is too little data."""
+    score: float | None
+    """By how much its growth exceeds its own noise and its peers' spread; None without peers."""
+    stands_out: bool
+    """Whether the report of the same window has a finding for it."""
+    series: tuple[tuple[float, float], ...]
+    """(epoch seconds, allocated bytes) by time, at most as many as asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One cache across the nodes, the outstanding first."""
+
+    cache: str
+    members: tuple[str, ...]
+    start: float
+    end: float
+    nodes: tuple[NodeComparison, ...]
+    median: float | None
+    """Of the nodes' growth rates, bytes an hour; the spread is a robust standard deviation of the same."""
+    spread: float | None
+
+
+def compare(
+    source: Source, cache: str, *, start: float, end: float, group: str | None, points: int = 300
+) -> Comparison:
+    """The cache of that name (any spelling that folds to it, or one of its members) on every node that lists it."""
+    wanted = fold(cache)
+    fitting = [width for width in WIDTHS if (end - start) / width <= points]
+    width = max(min(fitting, default=WIDTHS[-1]), min(bucket_width(end - start), WIDTHS[-1]) if points < 24 else 0)
+    by_group: dict[str, list[NodeSeries]] = {}
+    for node in source.window(start, end, width, group=group):
+        by_group.setdefault(node.group, []).append(node)
+    found: list[Finding] = list(judge(source, start=start, end=end, group=group, settings=AnalysisSettings()).findings)
+    listed: list[tuple[Track, ...]] = []
+    for name in sorted(by_group):
+        tracks = make_tracks(sorted(by_group[name], key=lambda node: node.node), warm_up=False)
+        per_node: dict[str, list[Track]] = {}
+        for track in tracks:
+            if len(track.time) and wanted in track.index:
+                per_node.setdefault(track.node, []).append(track)
+        listed += [tuple(per_node[node]) for node in sorted(per_node)]
+    cell = plan(start, end)[0].spans[0].width
+    rates = [_rate(boots[-1], wanted, max(cell, width)) for boots in listed]
+    known = [rate for rate in rates if rate is not None]
+    rows = []
+    for index, boots in enumerate(listed):
+        last = boots[-1]
+        out = any(
+            one.cache == wanted or wanted in {other.cache for other in one.also}
+            for one in found
+            if one.node == last.node or (one.node is None and one.group == last.group)
+        )
+        rows.append(
+            NodeComparison(
+                last.node,
+                last.group,
+                tuple(sorted({m for track in boots for m in track.facts[track.index[wanted]].members})),
+                None if (mine := rates[index]) is None else mine[0],
+                _score(index, rates, listed),
+                out,
+                _series(boots, wanted, points),
+            )
+        )
+    rows.sort(key=lambda row: (not row.stands_out, -(row.score or 0.0), -(row.bytes_per_hour or 0.0), row.node))
+    median, spread = (
+        robust_spread(np.array([rate[0] for rate in known]), np.array([rate[1] for rate in known]))
+        if len(known) >= 2
+        else (None, None)
+    )
+    members = tuple(sorted({member for row in rows for member in row.members}))
+    return Comparison(wanted, members, start, end, tuple(rows), median, spread)
+
+
+def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float] | None:
+    """Growth rate and its error in bytes an hour, and the level at the start, of the newest boot."""
+    part = cells(track, float(track.time[0]), float(track.time[-1]), width)
+    y = part.allocated[:, part.index[cache]]
+    kept = np.isfinite(y)
+    if kept.sum() < 4:
+        return None
+    t = part.time[kept]
+    trend = fit(t, y[kept, None])
+    hours = float(t[-1] - t[0]) / 3600.0
+    return float(trend.growth[0]) / hours, max(float(trend.error[0]), 1.0) / hours, float(y[kept][0])
+
+
+def _score(
+    index: int, rates: Sequence[tuple[float, float, float] | None], listed: Sequence[tuple[Track, ...]]
+) -> float | None:
+    mine = rates[index]
+    group = listed[index][0].group
+    others = np.array(
+        [rate for k, rate in enumerate(rates) if k != index and rate is not None and listed[k][0].group == group],
+        dtype=np.float64,
+    ).reshape(-1, 3)
+    if mine is None or not len(others):
+        return None
+    peers = compare_to_peers(others[:, 0], others[:, 1], others[:, 2], mine[2])
+    return (mine[0] - peers.median) / float(np.hypot(mine[1], peers.spread))
+
+
+def _series(boots: Sequence[Track], cache: str, points: int) -> tuple[tuple[float, float], ...]:
+    t = np.concatenate([track.time for track in boots])
+    y = np.concatenate([track.allocated[:, track.index[cache]] for track in boots])
+    kept = np.isfinite(y)
+    t, y = t[kept], y[kept]
+    if len(t) > points:
+        chosen = np.unique(np.linspace(0, len(t) - 1, points).round().astype(int))
+        t, y = t[chosen], y[chosen]
+    return tuple(zip(t.tolist(), y.tolist(), strict=True))

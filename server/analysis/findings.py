@@ -1,0 +1,162 @@
+"""From signs to findings: windows and boots of one leak joined, lockstep caches gathered, since, shape and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.analysis.exhaust import exhausts_at
+from server.analysis.lockstep import LIKENESS, likeness
+from server.analysis.scan import Sign, material_rate
+from server.analysis.sentence import describe
+from server.analysis.shape import onset, shape_of
+from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
+from server.analysis.trend import theil_sen
+from server.analysis.types import AnalysisSettings, Finding, Lockstep
+
+__all__ = ["Leak", "finding", "gather"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """One leak of one node: its leading sign, the same cache's signs on earlier boots, and the lockstep caches."""
+
+    sign: Sign
+    earlier: tuple[Sign, ...]
+    also: tuple[Lockstep, ...]
+    q_value: float
+    strong: bool
+
+
+def _curve(sign: Sign) -> Track:
+    return cells(sign.track, sign.span.start, sign.span.end, sign.span.width)
+
+
+def lockstep(sign: Sign, settings: AnalysisSettings) -> tuple[Lockstep, ...]:
+    """The caches of the sign's node whose floor follows the same curve, by bytes an hour."""
+    part = _curve(sign)
+    column = part.index[sign.cache]
+    alike = likeness(part.allocated, column)
+    alike[column] = 0.0
+    found = []
+    least = 0.1 * material_rate(sign.track, settings)
+    for other in np.flatnonzero(alike >= LIKENESS):
+        rate = float(theil_sen(part.time, part.allocated[:, other, None])[0])
+        if rate > least:
+            found.append(Lockstep(part.names[other], rate * 3600.0))
+    return tuple(sorted(found, key=lambda one: (-one.bytes_per_hour, one.cache)))
+
+
+def gather(signs: Sequence[tuple[Sign, float, bool]], settings: AnalysisSettings) -> list[Leak]:
+    """One leak for each node and path: `signs` are the best of each (node, boot, cache) with q-value and strength."""
+    leaks: list[Leak] = []
+    by_node: dict[str, list[tuple[Sign, float, bool]]] = {}
+    for one in signs:
+        by_node.setdefault(one[0].track.node, []).append(one)
+    for node in sorted(by_node):
+        by_cache: dict[str, list[tuple[Sign, float, bool]]] = {}
+        for one in by_node[node]:
+            by_cache.setdefault(one[0].cache, []).append(one)
+        joined = []
+        for same in by_cache.values():
+            same.sort(key=lambda one: one[0].track.order)
+            best = max(same, key=lambda one: (one[2], one[0].track.order))
+            earlier = tuple(one[0] for one in same if one[0].track.order < best[0].track.order)
+            joined.append((best[0], earlier, min(one[1] for one in same), any(one[2] for one in same)))
+        joined.sort(key=lambda one: (not one[3], one[0].facts.reclaimable, -one[0].rate, one[0].cache))
+        taken: set[str] = set()
+        for sign, earlier, q, strong in joined:
+            if sign.cache in taken:
+                continue
+            also = tuple(one for one in lockstep(sign, settings) if one.cache not in taken)
+            taken.update(one.cache for one in also)
+            taken.add(sign.cache)
+            leaks.append(Leak(sign, earlier, also, q, strong))
+    return leaks
+
+
+def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, bool, float]:
+    """When the rise began, whether it precedes the data, and the floor then."""
+    whole = coarse.get((sign.track.node, sign.track.boot), sign.track)
+    for part in (whole, _curve(sign)):
+        column = part.index.get(sign.cache)
+        if column is None or len(part.time) < 4:
+            continue
+        y = part.allocated[:, column]
+        kept = np.isfinite(y)
+        t, y = part.time[kept], y[kept]
+        k = onset(t, y)
+        if part is whole and not sign.span.whole and t[k] >= sign.span.start - sign.span.width:
+            continue
+        base = float(np.median(y[: k + 1])) if k else float(y[0])
+        return float(t[k]), k == 0, base
+    return float(sign.track.time[0]), True, sign.level
+
+
+def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> Finding:
+    """The finding of one leak; `coarse` are cells over the whole window by (node, boot)."""
+    sign = leak.sign
+    first = leak.earlier[0] if leak.earlier else sign
+    since, is_open, base = _since(first, coarse)
+    part = coarse.get((sign.track.node, sign.track.boot), sign.track)
+    if sign.span.start > since and not sign.span.whole:
+        part = _curve(sign)
+    y = part.allocated[:, part.index[sign.cache]]
+    kept = np.isfinite(y) & (part.time >= since)
+    if kept.sum() < 4:
+        part = _curve(sign)
+        y = part.allocated[:, part.index[sign.cache]]
+        kept = np.isfinite(y)
+    t, y = part.time[kept], y[kept]
+    rate = float(theil_sen(t, y[:, None])[0])
+    if leak.earlier:
+        growth = max(sign.growth, 0.0) + sum(max(one.growth, 0.0) for one in leak.earlier)
+    else:
+        growth = max(float(np.median(y[-2:])) - base, rate * 0.5 * float(t[-1] - t[0]))
+    shape = shape_of(t, y)
+    available = sign.track.memory[:, MEMORY_AVAILABLE]
+    available = available[np.isfinite(available)]
+    per_hour = rate * 3600.0
+    together = per_hour + sum(one.bytes_per_hour for one in leak.also)
+    gone = exhausts_at(end, float(available[-1]) if len(available) else float("nan"), together)
+    gone = None if shape == "stopped" else gone
+    peers = sign.peers.rate / float(sign.evidence["window_seconds"] or 1.0) * 3600.0 if sign.peers.count else None
+    return Finding(
+        kind="outlier",
+        node=sign.track.node,
+        group=sign.track.group,
+        cache=sign.cache,
+        members=sign.facts.members,
+        also=leak.also,
+        growth_bytes=growth,
+        bytes_per_hour=per_hour,
+        objects_per_hour=per_hour / sign.facts.obj_size if sign.facts.obj_size else 0.0,
+        peer_bytes_per_hour=peers,
+        score=sign.score,
+        q_value=leak.q_value,
+        shape=shape,
+        since=since,
+        since_open=is_open,
+        exhausts_at=gone,
+        reclaimable=sign.facts.reclaimable,
+        aliases=sign.facts.aliases,
+        summary=describe(
+            where=sign.track.node,
+            cache=sign.cache,
+            growth=growth,
+            seconds=end - since,
+            bytes_per_hour=per_hour,
+            peers=sign.peers.count,
+            peer_bytes_per_hour=peers,
+            also=len(leak.also),
+            reboots=len(leak.earlier),
+            stopped=shape == "stopped",
+            exhausts_at=gone,
+        ),
+        evidence={**sign.evidence, "not_passed": ", ".join(sign.failed) or None},
+    )

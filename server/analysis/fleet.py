@@ -1,0 +1,115 @@
+"""Caches that grow on nearly all nodes of a group: one finding for the fleet, and none for each node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from server.analysis.exhaust import exhausts_at
+from server.analysis.scan import Sign
+from server.analysis.sentence import describe, size
+from server.analysis.shape import onset, shape_of
+from server.analysis.tracks import MEMORY_AVAILABLE, cells
+from server.analysis.types import AnalysisSettings, Finding
+
+__all__ = ["fleet_findings"]
+
+SHARE = 0.8
+"""Of the nodes that list a cache: so many must show the growth for it to be the fleet's (contract.md)."""
+SCORE = 6.0
+HARMLESS = frozenset({"peers", "material"})
+"""Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
+
+
+def _own_score(sign: Sign) -> float:
+    noise = math.hypot(sign.error, sign.wander)
+    return (sign.growth - sign.removed) / noise if noise > 0 else 0.0
+
+
+def fleet_findings(
+    signs: Sequence[Sign],
+    listing: Mapping[str, set[str]],
+    q_of: Mapping[int, float],
+    end: float,
+    settings: AnalysisSettings,
+) -> tuple[list[Finding], set[tuple[str, str]]]:
+    """The fleet's findings, and the (node, cache) pairs that they speak for."""
+    _ = settings
+    grown: dict[str, dict[str, Sign]] = {}
+    for sign in signs:
+        if not sign.span.whole or set(sign.failed) - HARMLESS or _own_score(sign) < SCORE:
+            continue
+        known = grown.setdefault(sign.cache, {})
+        old = known.get(sign.track.node)
+        if old is None or sign.span.end - sign.span.start > old.span.end - old.span.start:
+            known[sign.track.node] = sign
+    findings: list[Finding] = []
+    covered: set[tuple[str, str]] = set()
+    for cache in sorted(grown):
+        nodes = grown[cache]
+        if len(nodes) < 2 or len(nodes) < SHARE * len(listing.get(cache, ())):
+            continue
+        covered.update((node, cache) for node in nodes)
+        findings.append(_finding(cache, [nodes[name] for name in sorted(nodes)], len(listing[cache]), q_of, end))
+    return findings, covered
+
+
+def _finding(cache: str, signs: Sequence[Sign], listed: int, q_of: Mapping[int, float], end: float) -> Finding:
+    ordered = sorted(signs, key=lambda sign: (sign.rate, sign.track.node))
+    middle = ordered[len(ordered) // 2]
+    rate = float(np.median([sign.rate for sign in signs])) * 3600.0
+    gone = []
+    for sign in signs:
+        available = sign.track.memory[:, MEMORY_AVAILABLE]
+        available = available[np.isfinite(available)]
+        if len(available) and (at := exhausts_at(end, float(available[-1]), sign.rate * 3600.0)) is not None:
+            gone.append(at)
+    part = cells(middle.track, middle.span.start, middle.span.end, middle.span.width)
+    y = part.allocated[:, part.index[cache]]
+    kept = np.isfinite(y)
+    t, y = part.time[kept], y[kept]
+    first = onset(t, y)
+    since, growth = float(t[first]), float(np.median([max(sign.growth, 0.0) for sign in signs]))
+    exhausted = min(gone) if gone else None
+    text = describe(
+        where=f"{len(signs)} of {listed} nodes of {middle.track.group}",
+        cache=cache,
+        growth=growth,
+        seconds=end - since,
+        bytes_per_hour=rate,
+        peers=0,
+        peer_bytes_per_hour=None,
+        also=0,
+        reboots=0,
+        stopped=False,
+        exhausts_at=exhausted,
+    )
+    return Finding(
+        kind="fleet",
+        node=None,
+        group=middle.track.group,
+        cache=cache,
+        members=tuple(sorted({member for sign in signs for member in sign.facts.members})),
+        also=(),
+        growth_bytes=growth,
+        bytes_per_hour=rate,
+        objects_per_hour=rate / middle.facts.obj_size if middle.facts.obj_size else 0.0,
+        peer_bytes_per_hour=None,
+        score=float(np.median([_own_score(sign) for sign in signs])),
+        q_value=float(np.median([q_of[id(sign)] for sign in signs])),
+        shape=shape_of(t[first:], y[first:]),
+        since=since,
+        since_open=first == 0,
+        exhausts_at=exhausted,
+        reclaimable=middle.facts.reclaimable,
+        aliases=middle.facts.aliases,
+        summary=text,
+        evidence={
+            "nodes_growing": float(len(signs)),
+            "nodes_listing": float(listed),
+            "slowest": size(ordered[0].rate * 3600.0) + "/h",
+            "fastest": size(ordered[-1].rate * 3600.0) + "/h",
+        },
+    )

@@ -1,0 +1,91 @@
+"""What a cache is called across nodes, boots and kernels: folded names, merged caches, and which can be reclaimed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from server.buckets import CacheRow
+
+__all__ = ["assumed_reclaimable", "canonical_names", "fold"]
+
+_RANDOM = re.compile(r"^kmalloc-(?:rnd|part)-\d+-(.+)$")
+"""Copies drawn per boot by CONFIG_RANDOM_KMALLOC_CACHES (Linux commit 3c6152940584, v6.6)."""
+_SLAB_SIZE = re.compile(r"^size-(\d+)(\(DMA\))?$")
+"""SLAB called the general caches size-N and size-N(DMA) until Linux commit 069e2b351de6 (v3.7)."""
+_CGROUP = re.compile(r"\(\d+:[^()]*\)$")
+"""Per-cgroup copies, `NAME(ID:CGROUP)`, until Linux v5.9."""
+_ADDRESS = re.compile(r"[-_](?:0x)?(?:[0-9a-f]{16}|[89a-f][0-9a-f]{7})$")
+"""A kernel address printed into the name, as in nf_conntrack_ffffffff818b9000."""
+_KMALLOC_BYTES = re.compile(r"^((?:dma-)?kmalloc(?:-cg|-rcl)?)-(\d+)$")
+
+_RECLAIMABLE = re.compile(
+    r"^(?:dentry|dentry_cache|inode_cache|.*_inode_cache|.*_inode|.*_inode_info|ino?de.*|.*_icache|.*_inodes?_cache"
+    r"|buffer_head|radix_tree_node|xarray_node|xfs_ili|.*extent_status|.*_extent_(?:map|state|buffer|node).*"
+    r"|lsm_inode_cache|selinux_inode_security|iint_cache|ima_iint_cache|kmalloc-rcl-.*|mbcache|ext\d_groupinfo.*"
+    r"|btrfs_(?:inode|path|delayed_node|extent_map|extent_buffer|free_space).*|nfs_(?:inode|direct).*|zfs_znode.*"
+    r"|arc_buf.*|dnode_t|dmu_buf.*|sa_cache|zio_buf.*|ceph_(?:inode|cap|dentry).*|fuse_inode|ovl_inode"
+    r"|fsnotify_mark_connector|jbd2_journal_head|journal_head|shared_policy_node|xfs_(?:inode|buf|dquot|ifork))$"
+)
+"""Caches with SLAB_RECLAIM_ACCOUNT or a shrinker, and those whose objects live and die with such an inode or page."""
+_NEVER = re.compile(
+    r"^(?:sock_inode_cache|shmem_inode_cache|hugetlbfs_inode_cache|mqueue_inode_cache|bdev_cache|rpc_inode_cache)$"
+)
+"""Inodes held by an open descriptor or a mount: a shrinker does not free them."""
+
+
+def fold(name: str) -> str:
+    """The name under which a kernel's cache is compared: per-boot, per-cgroup and per-version spelling removed.
+
+    `kmalloc-rnd-05-64` -> `kmalloc-64`, `size-1024` and `kmalloc-1024` -> `kmalloc-1k`,
+    `kmalloc-1024(1793:c8ed)` -> `kmalloc-1k`, `nf_conntrack_ffffffff818b9000` -> `nf_conntrack`.
+    """
+    name = _CGROUP.sub("", name) or name
+    name = _RANDOM.sub(r"kmalloc-\1", name)
+    if found := _SLAB_SIZE.match(name):
+        name = f"{'dma-' if found[2] else ''}kmalloc-{found[1]}"
+    if (found := _KMALLOC_BYTES.match(name)) and int(found[2]) >= 1024 and int(found[2]) % 1024 == 0:
+        size = int(found[2])
+        name = f"{found[1]}-{size // 2**20}M" if size % 2**20 == 0 else f"{found[1]}-{size // 1024}k"
+    return _ADDRESS.sub("", name) or name
+
+
+def assumed_reclaimable(cache: str) -> bool:
+    """Whether a cache of this folded name is known to shrink under memory pressure, for want of the flag."""
+    return bool(_RECLAIMABLE.match(cache)) and not _NEVER.match(cache)
+
+
+def canonical_names(layouts: Mapping[str, Iterable[Sequence[CacheRow]]]) -> dict[tuple[str, str], str]:
+    """Which cache every (node, kernel's name) is, across the nodes of one group.
+
+    `layouts` gives the rows of each node's boots. A name keeps its own folded form unless few nodes list it and the
+    kernel says that it shares its memory with a cache that more nodes list (and this node does not): kernels merge
+    like-sized caches, and which name survives depends on the order in which they were made (find_mergeable in
+    mm/slab_common.c).
+    """
+    listed: dict[str, set[str]] = {}
+    shares: dict[str, dict[str, set[str]]] = {}
+    for node, boots in layouts.items():
+        names = listed.setdefault(node, set())
+        for rows in boots:
+            for row in rows:
+                name = fold(row.name)
+                names.add(name)
+                if row.aliases:
+                    shares.setdefault(node, {}).setdefault(name, set()).update(map(fold, row.aliases))
+    count = Counter(name for names in listed.values() for name in names)
+    holder: dict[str, Counter[str]] = {}
+    for by_name in shares.values():
+        for name, aliases in by_name.items():
+            for alias in aliases:
+                holder.setdefault(alias, Counter())[name] += 1
+    result: dict[tuple[str, str], str] = {}
+    for node, boots in layouts.items():
+        names = listed[node]
+        for raw in {row.name for rows in boots for row in rows}:
+            name = fold(raw)
+            others = {*shares.get(node, {}).get(name, ()), *holder.get(name, ())} - names
+            best = min(others, key=lambda other: (-count[other], other), default=name)
+            result[node, raw] = best if count[best] > count[name] else name
+    return result

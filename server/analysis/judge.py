@@ -1,0 +1,106 @@
+"""The judgement of one window: which nodes leak which caches, from the series of all nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from server.analysis.fdr import q_values, t_tail
+from server.analysis.findings import finding, gather
+from server.analysis.fleet import fleet_findings
+from server.analysis.notes import notes_for
+from server.analysis.scan import Scan, Sign, scan
+from server.analysis.tracks import Track, cells, make_tracks
+from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
+from server.analysis.windows import plan
+from server.buckets import NodeSeries, Source
+
+__all__ = ["FINDING_SCORE", "WATCH_SCORE", "judge"]
+
+FINDING_SCORE, WATCH_SCORE = 6.0, 5.0
+"""Least scores (see Sign.score) of a finding and of a row in `watch`."""
+GATES = 0.05
+"""The share of healthy series with so high a score that pass the gates as well; measured, see docs/analysis.md."""
+SOFT = frozenset({"peers", "reclaimable"})
+"""Gates which a sign in `watch` need not have passed."""
+
+
+@dataclass(slots=True)
+class _Group:
+    name: str
+    nodes: int = 0
+    tracks: list[Track] = field(default_factory=list)
+    coarse: list[Track] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
+
+
+def judge(source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings) -> Judgement:
+    """Judges every cache of every node (of one group) from `start` to `end`, epoch seconds.
+
+    Deterministic: the same series give the same judgement, in any order of nodes or caches.
+    """
+    groups: dict[str, _Group] = {}
+    for number, reading in enumerate(plan(start, end)):
+        by_group: dict[str, list[NodeSeries]] = {}
+        for node in source.window(reading.start, reading.end, reading.width, group=group):
+            by_group.setdefault(node.group, []).append(node)
+        for name in sorted(by_group):
+            nodes = sorted(by_group[name], key=lambda node: node.node)
+            known = groups.setdefault(name, _Group(name))
+            tracks = make_tracks(nodes)
+            if number == 0:
+                known.nodes, known.tracks = len(nodes), tracks
+                width = reading.spans[0].width
+                known.coarse = [cells(track, start, end, width) for track in tracks if len(track.time)]
+            tracks = [track for track in tracks if len(track.time)]
+            known.scans += [scan(tracks, span, settings, known.coarse) for span in reading.spans]
+    findings: list[Finding] = []
+    watch: list[Finding] = []
+    notes: list[Note] = []
+    summaries = []
+    for name in sorted(groups):
+        one = groups[name]
+        series = sum(one.scans[0].judged.values()) if one.scans else 0
+        summaries.append(GroupSummary(name, one.nodes, series))
+        strong, weak = _conclude(one, end, settings)
+        findings += strong
+        watch += weak
+        notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
+    return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes))
+
+
+def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Soonest out of memory first, then by score."""
+    return tuple(
+        sorted(findings, key=lambda one: (one.exhausts_at or float("inf"), -one.score, one.node or "", one.cache))
+    )
+
+
+def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding]]:
+    signs = [sign for one in group.scans for sign in one.signs]
+    tests = sum(sum(one.judged.values()) for one in group.scans)
+    q = q_values([GATES * t_tail(sign.score, sign.freedom) for sign in signs], tests)
+    q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
+    listing: dict[str, set[str]] = {}
+    for track in group.coarse:
+        for cache in track.names:
+            listing.setdefault(cache, set()).add(track.node)
+    fleet, covered = fleet_findings(signs, listing, q_of, end, settings)
+    best: dict[tuple[str, str, str], tuple[Sign, float, bool]] = {}
+    for sign in signs:
+        if sign.score < WATCH_SCORE or set(sign.failed) - SOFT or (sign.track.node, sign.cache) in covered:
+            continue
+        strong = not sign.failed and sign.score >= FINDING_SCORE and q_of[id(sign)] <= settings.q_limit
+        key = (sign.track.node, sign.track.boot, sign.cache)
+        old = best.get(key)
+        if old is None or (strong, sign.span.end - sign.span.start) > (old[2], old[0].span.end - old[0].span.start):
+            best[key] = (sign, q_of[id(sign)], strong)
+    leaks = gather(list(best.values()), settings)
+    coarse = {(track.node, track.boot): track for track in group.coarse}
+    judged_last = {track.node for track in group.coarse if track.last and track.node in group.scans[0].judged}
+    strong_ones: list[Finding] = list(fleet)
+    weak_ones: list[Finding] = []
+    for leak in leaks:
+        gone = not leak.sign.track.last and leak.sign.track.node in judged_last
+        (strong_ones if leak.strong and not gone else weak_ones).append(finding(leak, coarse, end))
+    return strong_ones, weak_ones

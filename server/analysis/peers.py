@@ -1,0 +1,59 @@
+"""What the other nodes' same cache did: leave-one-out, with a spread that is never zero."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Peers", "compare_to_peers", "robust_spread"]
+
+Floats = NDArray[np.float64]
+
+_SMALL = {1: 3.0, 2: 2.5, 3: 1.8, 4: 1.4, 5: 1.25}
+"""By how much the spread of so few peers must be taken larger: the upper 90 % bound of what a MAD of n may hide."""
+SCALE_MOST = 10.0
+"""A peer's figures are scaled up to a bigger node's level by no more than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The peers' growth over the candidate's span, in bytes, scaled to the candidate's level."""
+
+    count: int
+    rate: float
+    """The median of the peers' own growth, unscaled."""
+    median: float
+    spread: float
+    """A standard deviation; positive wherever any series has an error."""
+
+
+def robust_spread(values: Floats, errors: Floats) -> tuple[float, float]:
+    """Median and robust standard deviation of values that each have an error of their own.
+
+    The spread is the MAD as a standard deviation, no less than the median error, widened for small numbers; one value
+    alone spreads by its own distance from zero.
+    """
+    middle = float(np.median(values))
+    error = float(np.median(errors))
+    if len(values) == 1:
+        return middle, max(abs(middle), _SMALL[1] * error)
+    mad = 1.4826 * float(np.median(np.abs(values - middle)))
+    return middle, max(mad, error) * _SMALL.get(len(values), 1.0)
+
+
+def compare_to_peers(growth: Floats, errors: Floats, levels: Floats, level: float) -> Peers:
+    """The peers' side for one candidate: `growth`, `errors`, `levels` [N] of the peers (bytes), `level` its own.
+
+    A node at a higher level is expected to grow and to waver in proportion, so smaller peers are scaled up to it;
+    larger ones are left as they are.
+    """
+    if not len(growth):
+        return Peers(0, math.nan, math.nan, math.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(levels > 0, level / levels, SCALE_MOST if level > 0 else 1.0)
+    scale = np.clip(ratio, 1.0, SCALE_MOST)
+    median, spread = robust_spread(growth * scale, errors * scale)
+    return Peers(len(growth), float(np.median(growth)), median, spread)

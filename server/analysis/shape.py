@@ -1,0 +1,55 @@
+"""When a rise began, and what it looks like: steady, in stairs, accelerating, with the load, or stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.analysis.trend import theil_sen
+from server.analysis.types import Shape
+
+__all__ = ["onset", "shape_of"]
+
+Floats = NDArray[np.float64]
+
+
+def onset(t: Floats, y: Floats) -> int:
+    """The index of the cell from which y rises: the break of the best line that is flat before and sloped after.
+
+    Least absolute deviations over all breaks; the flat part is the median of what lies before. 0 when the rise
+    precedes the data. At least four cells lie after it.
+    """
+    best, cost = 0, np.inf
+    for k in range(max(len(t) - 3, 1)):
+        base = np.median(y[: k + 1]) if k else y[0]
+        after = t[k:] - t[k]
+        rate = np.median((y[k + 1 :] - base) / after[1:]) if k < len(t) - 1 else 0.0
+        if k == 0:
+            rate = float(theil_sen(t, y[:, None])[0])
+            base = float(np.median(y - rate * after))
+        total = float(np.abs(y[:k] - base).sum() + np.abs(y[k:] - base - rate * after).sum())
+        if total < cost * 0.98:
+            best, cost = k, total
+    return best
+
+
+def shape_of(t: Floats, y: Floats) -> Shape:
+    """The shape of a rise from its onset on: y [K] bytes at t [K] seconds."""
+    if len(t) < 8:
+        return "steady"
+    thirds = np.array_split(np.arange(len(t)), 3)
+    rates = [float(theil_sen(t[p], y[p, None])[0]) for p in thirds]
+    total = float(y[-1] - y[0])
+    if total <= 0:
+        return "steady"
+    mean = total / float(t[-1] - t[0])
+    if rates[2] < 0.1 * mean:
+        return "stopped"
+    if rates[0] < rates[1] < rates[2] and rates[2] > 3 * max(rates[0], 0.0):
+        return "accelerating"
+    change = np.diff(y)
+    order = np.sort(change)[::-1]
+    few = max(2, len(change) // 5)
+    if order[:few].sum() > 0.85 * total and (np.abs(change) < 0.2 * order[0]).mean() > 0.6:
+        return "stairs"
+    return "steady"

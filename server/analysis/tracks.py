@@ -1,0 +1,207 @@
+"""One node's boot as arrays: bytes per cache and bucket, rows of one cache summed, warm-up cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.analysis.identity import assumed_reclaimable, canonical_names
+from server.buckets import BootSeries, CacheRow, NodeSeries
+
+__all__ = ["MEMORY_AVAILABLE", "MEMORY_TOTAL", "CacheFacts", "Track", "cells", "make_tracks", "warm_up_seconds"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MEMORY_TOTAL, MEMORY_AVAILABLE = 0, 1
+"""Columns of Track.memory (server.buckets.MEMORY_COLUMNS)."""
+WARM_UP_SHARE, WARM_UP_LEAST, WARM_UP_MOST = 0.2, 120.0, 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFacts:
+    """What one node's kernel says of a cache besides its counts."""
+
+    members: tuple[str, ...]
+    """The kernel's names for it on this node, sorted."""
+    aliases: tuple[str, ...]
+    obj_size: int
+    """Bytes; of the largest row where sizes differ."""
+    reclaimable: bool
+    assumed: bool
+    """True when no flag was given and `reclaimable` comes from the table of known caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One boot of one node: T buckets, C caches; NaN means not listed."""
+
+    node: str
+    group: str
+    kernel: str | None
+    boot: str
+    order: int
+    """0 for the node's first boot in the window, 1 for the next, ..."""
+    last: bool
+    """Whether this is the node's newest boot."""
+    time: Floats
+    """[T] epoch seconds."""
+    uptime: Floats
+    memory: Floats
+    samples: Ints
+    names: tuple[str, ...]
+    allocated: Floats
+    """[T, C] the least allocated bytes in each bucket; `active` likewise."""
+    active: Floats
+    facts: tuple[CacheFacts, ...]
+    index: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first bucket to the last."""
+        return float(self.time[-1] - self.time[0]) if len(self.time) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How the rows of one layout become caches."""
+
+    names: tuple[str, ...]
+    index: Mapping[str, int]
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    sizes: Floats
+    facts: tuple[CacheFacts, ...]
+
+
+def warm_up_seconds(uptime: float) -> float:
+    """How much of a boot of that age (seconds) is warm-up: a fifth, at least 2 minutes, at most 2 hours.
+
+    What fills after a boot does so ever more slowly; a cut in proportion to the age leaves a series whose growth, if
+    it is only warm-up, slows visibly within it.
+    """
+    return min(max(WARM_UP_SHARE * uptime, WARM_UP_LEAST), WARM_UP_MOST)
+
+
+def _columns(rows: Sequence[CacheRow], node: str, canonical: Mapping[tuple[str, str], str]) -> _Columns:
+    caches: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        caches.setdefault(canonical[node, row.name], []).append(index)
+    names = tuple(sorted(caches))
+    facts = []
+    for name in names:
+        members = [rows[i] for i in caches[name]]
+        flags = [row.reclaimable for row in members if row.reclaimable is not None]
+        aliases = {alias for row in members for alias in row.aliases} - {row.name for row in members}
+        facts.append(
+            CacheFacts(
+                tuple(sorted({row.name for row in members})),
+                tuple(sorted(aliases)),
+                max((row.obj_size for row in members), default=0),
+                any(flags) if flags else assumed_reclaimable(name),
+                not flags,
+            )
+        )
+    order = np.array([i for name in names for i in caches[name]], dtype=np.intp)
+    starts = np.cumsum([0, *(len(caches[name]) for name in names[:-1])]).astype(np.intp) if names else np.zeros(0, int)
+    sizes = np.array([rows[i].obj_size for i in order], dtype=np.float64)
+    return _Columns(names, {name: i for i, name in enumerate(names)}, order, starts, sizes, tuple(facts))
+
+
+def _bytes(counts: Floats, columns: _Columns) -> Floats:
+    """[T, C] bytes per cache from [T, R] objects per row; NaN only where no row of the cache is listed."""
+    per_row = counts[:, columns.order] * columns.sizes
+    if len(columns.names) == len(columns.order):
+        return per_row
+    missing = np.isnan(per_row)
+    if not missing.any():
+        return np.add.reduceat(per_row, columns.starts, axis=1)
+    total = np.add.reduceat(np.where(missing, 0.0, per_row), columns.starts, axis=1)
+    none = np.logical_and.reduceat(missing, columns.starts, axis=1)
+    return np.where(none, np.nan, total)
+
+
+def _kept(boot: BootSeries, *, booted_inside: bool) -> slice:
+    """The buckets past warm-up."""
+    uptime = boot.uptime
+    if np.isnan(uptime).all():
+        uptime = boot.time - boot.time[0] if booted_inside else np.full(len(boot.time), np.inf)
+    age = float(np.nanmax(uptime))
+    if not np.isfinite(age):
+        return slice(None)
+    first = np.flatnonzero(~(uptime < warm_up_seconds(age)))
+    return slice(int(first[0]) if len(first) else len(boot.time), None)
+
+
+def make_tracks(nodes: Sequence[NodeSeries], *, warm_up: bool = True) -> list[Track]:
+    """The tracks of the nodes of one group, by node and boot.
+
+    With `warm_up` what is warm-up is cut off; a boot that is nothing else gives an empty track.
+    """
+    canonical = canonical_names({node.node: [boot.rows for boot in node.boots] for node in nodes})
+    known: dict[tuple[object, ...], _Columns] = {}
+    tracks = []
+    for node in nodes:
+        for order, boot in enumerate(node.boots):
+            key = (boot.rows, tuple(canonical[node.node, row.name] for row in boot.rows))
+            columns = known.get(key)
+            if columns is None:
+                columns = known[key] = _columns(boot.rows, node.node, canonical)
+            kept = _kept(boot, booted_inside=order > 0) if warm_up else slice(None)
+            tracks.append(
+                Track(
+                    node.node,
+                    node.group,
+                    node.kernel,
+                    boot.boot,
+                    order,
+                    order == len(node.boots) - 1,
+                    boot.time[kept],
+                    boot.uptime[kept],
+                    boot.memory[kept],
+                    boot.samples[kept],
+                    columns.names,
+                    _bytes(boot.num_min[kept], columns),
+                    _bytes(boot.active_min[kept], columns),
+                    columns.facts,
+                    columns.index,
+                )
+            )
+    return tracks
+
+
+def cells(track: Track, start: float, end: float, width: float) -> Track:
+    """The track between two instants in cells of `width` seconds on the epoch's grid, each the floor of its buckets."""
+    inside = (track.time >= start) & (track.time <= end)
+    rows = np.flatnonzero(inside)
+    if not len(rows):
+        first = rows
+    else:
+        number = np.floor_divide(track.time[rows], width)
+        first = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
+    if len(first) == len(track.time):
+        return track
+    if len(first) == len(rows):
+        chosen = rows
+        return replace(
+            track,
+            time=track.time[chosen],
+            uptime=track.uptime[chosen],
+            memory=track.memory[chosen],
+            samples=track.samples[chosen],
+            allocated=track.allocated[chosen],
+            active=track.active[chosen],
+        )
+    last = rows[np.r_[first[1:], len(rows)] - 1]
+    return replace(
+        track,
+        time=track.time[last],
+        uptime=track.uptime[last],
+        memory=track.memory[last],
+        samples=np.add.reduceat(track.samples[rows], first),
+        allocated=np.fmin.reduceat(track.allocated[rows], first, axis=0),
+        active=np.fmin.reduceat(track.active[rows], first, axis=0),
+    )

@@ -1,0 +1,124 @@
+"""How fast a floor rises, and how sure that is: Theil-Sen slopes with an uncertainty that knows of autocorrelation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Steps", "Trend", "block_floors", "fit", "quantum", "steps", "theil_sen"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One slope for each of C series; rates per second, the rest in the series' own unit."""
+
+    rate: Floats
+    growth: Floats
+    """rate times the span of the times."""
+    error: Floats
+    """Standard error of `growth`; never below the series' quantum."""
+    noise: Floats
+    """Robust standard deviation of what the line leaves."""
+    memory: Floats
+    """Lag-one autocorrelation of what the line leaves, 0 to 0.95."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How a rise is spread over the window, for each of C series."""
+
+    rising: Floats
+    """Share of the increments between blocks that are above the noise."""
+    largest: Floats
+    """The largest increment as a share of the sum of the positive ones; 1 for a single step."""
+    late: Floats
+    """Rate of the second half over that of the first; below 1 it slows."""
+    drawdown: Floats
+    """The deepest fall of the floor below an earlier level."""
+
+
+def quantum(y: Floats) -> Floats:
+    """The least change that occurs in each column of [K, C] (one slab), 0 where nothing changes."""
+    change = np.abs(np.diff(y, axis=0))
+    change = np.where((change > 0) & np.isfinite(change), change, np.inf)
+    least = change.min(axis=0) if len(change) else np.full(y.shape[1], np.inf)
+    return np.where(np.isfinite(least), least, 0.0)
+
+
+def _median(values: Floats) -> Floats:
+    """Median over the first axis, ignoring NaN; NaN where a column has nothing."""
+    missing = np.isnan(values).any(axis=0)
+    result = np.full(values.shape[1], np.nan)
+    whole = ~missing
+    if whole.any() and len(values):
+        result[whole] = np.median(values[:, whole], axis=0)
+    for column in np.flatnonzero(missing):
+        kept = values[~np.isnan(values[:, column]), column]
+        if len(kept):
+            result[column] = np.median(kept)
+    return result
+
+
+def theil_sen(t: Floats, y: Floats) -> Floats:
+    """The median of all pairwise slopes of each column of y [K, C] against t [K] (Theil 1950, Sen 1968).
+
+    NaN entries are left out; a column with fewer than two gives NaN.
+    """
+    if len(t) < 2:
+        return np.full(y.shape[1], np.nan)
+    i, j = np.triu_indices(len(t), 1)
+    return _median((y[j] - y[i]) / (t[j] - t[i])[:, None])
+
+
+def fit(t: Floats, y: Floats) -> Trend:
+    """Slope, growth and their uncertainty for each column of y [K, C].
+
+    The error of the growth over the span is noise x sqrt(12 / n) for n independent residuals; n is reduced to
+    n (1 - r) / (1 + r) for residuals with lag-one autocorrelation r, itself corrected for the bias that detrending
+    causes (Kendall 1954).
+    """
+    rate = theil_sen(t, y)
+    span = float(t[-1] - t[0]) if len(t) > 1 else 0.0
+    residual = y - rate * (t - t.mean())[:, None]
+    residual = residual - _median(residual)
+    n = np.maximum(np.isfinite(residual).sum(axis=0), 1)
+    noise = 1.4826 * _median(np.abs(residual))
+    clipped = np.clip(np.nan_to_num(residual), -4 * noise, 4 * noise)
+    power = (clipped**2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lag = np.where(power > 0, (clipped[1:] * clipped[:-1]).sum(axis=0) / power, 0.0)
+    lag = np.clip(lag + (2 + 4 * np.maximum(lag, 0.0)) / n, 0.0, 0.95)
+    noise = np.maximum(noise, 0.29 * quantum(y))
+    effective = np.maximum(n * (1 - lag) / (1 + lag), 2.0)
+    return Trend(rate, rate * span, noise * np.sqrt(12.0 / effective), noise, lag)
+
+
+def block_floors(y: Floats, blocks: int) -> Floats:
+    """[blocks, C] the least value of each column in consecutive, equally long parts of [K, C]."""
+    edges = np.linspace(0, len(y), blocks + 1).round().astype(int)
+    return np.stack([np.fmin.reduce(y[a:b], axis=0) for a, b in pairwise(edges)])
+
+
+def steps(t: Floats, y: Floats, noise: Floats, blocks: int) -> Steps:
+    """How the rise of each column of y [K, C] is spread over `blocks` equal parts; `noise` [C] as `fit` gives it."""
+    floors = block_floors(y, blocks)
+    change = np.diff(floors, axis=0)
+    up = np.maximum(change, 0.0)
+    total = up.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        largest = np.where(total > 0, up.max(axis=0) / total, 1.0)
+    rising = (change > 0.1 * total / max(blocks - 1, 1)).mean(axis=0)
+    half = len(t) // 2
+    early, late = theil_sen(t[: half + 1], y[: half + 1]), theil_sen(t[half:], y[half:])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(early > 0, late / early, np.where(late > 0, np.inf, 0.0))
+    filled = np.where(np.isnan(y), -np.inf, y)
+    peak = np.maximum.accumulate(filled, axis=0)
+    drop = np.where(np.isnan(y), 0.0, peak - np.where(np.isnan(y), peak, y))
+    _ = noise
+    return Steps(rising, largest, ratio, drop.max(axis=0))

@@ -1,0 +1,68 @@
+"""Which parts of a report's window are judged, and at which bucket width each is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.buckets import WIDTHS
+
+__all__ = ["CELLS", "Pass", "Span", "bucket_width", "cell_width", "plan"]
+
+CELLS = 28
+"""Cells that a part of the window is divided into, about: enough for a trend, few enough to be a floor."""
+SHORTEST = 300.0
+"""Seconds; no shorter part is judged: too short to tell a leak from a busy moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the window, from `start` to `end` (epoch seconds), in cells of `width` seconds."""
+
+    start: float
+    end: float
+    width: float
+    whole: bool
+    """Whether it starts where the report's window starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One reading of the source: from `start` on, in buckets of `width` seconds, and the spans judged from it."""
+
+    start: float
+    end: float
+    width: int
+    spans: tuple[Span, ...]
+
+
+def bucket_width(seconds: float) -> int:
+    """The widest of server.buckets.WIDTHS that divides so long a window into at least 24 buckets (else the least)."""
+    fitting = [width for width in WIDTHS if seconds / width >= 24]
+    return max(fitting, default=WIDTHS[0])
+
+
+def cell_width(seconds: float, width: int) -> float:
+    """A multiple of the bucket width that divides so long a window into about CELLS cells."""
+    return width * max(1, round(seconds / width / CELLS))
+
+
+def plan(start: float, end: float) -> tuple[Pass, ...]:
+    """The readings for a window: one of the whole (judged whole, its last half and third), one of its last sixth.
+
+    The second, finer reading serves leaks that began a short while ago; it is judged whole and by its last half.
+    """
+    length = end - start
+    passes = []
+    for fraction, parts in ((1.0, (1.0, 1 / 2, 1 / 3)), (1 / 6, (1.0, 1 / 2))):
+        seconds = length * fraction
+        if seconds < SHORTEST and fraction < 1:
+            continue
+        width = bucket_width(seconds)
+        cell = cell_width(seconds, width)
+        spans = tuple(
+            Span(end - seconds * part, end, cell, fraction * part == 1.0)
+            for part in parts
+            if seconds * part >= SHORTEST or fraction * part == 1.0
+        )
+        passes.append(Pass(end - seconds, end, width, spans))
+    return tuple(passes)
