@@ -1,0 +1,54 @@
+"""`slabhound caches`: every slab cache a server knows, the biggest first."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
+from common.terminal.table import Cell, Column, table
+from common.terminal.units import count, rate, size
+
+if TYPE_CHECKING:
+    import httpx
+
+OPTIONS = (SERVER, WINDOW, GROUP, JSON, TOKEN_FILE)
+
+_COLUMNS = (
+    Column("cache", least=16),
+    Column("nodes", right=True),
+    Column("allocated", right=True),
+    Column("in use", right=True),
+    Column("growth (median node)", right=True),
+    Column(""),
+)
+
+
+def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
+    """Prints a line a cache."""
+    from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
+
+    with Client(options.server, options.token_file, transport=transport) as client:
+        caches = list(client.items("/caches", {"window": options.window, "group": options.group}))
+    if options.json:
+        options.screen.write([json.dumps({"items": caches, "next": None})])
+        return 0
+    total = sum(cache["allocated_bytes"] for cache in caches)
+    options.screen.write([f"{len(caches)} caches, {size(total)} allocated on all nodes"])
+    if caches:
+        options.screen.write(table(_COLUMNS, [_row(cache) for cache in caches], options.screen))
+    return 0
+
+
+def _row(cache: dict[str, Any]) -> list[Cell]:
+    allocated, active = cache["allocated_bytes"], cache["active_bytes"]
+    growing: Cell = ("grows on most nodes", "warn") if cache["fleet_growth"] else ""
+    return [
+        cache["cache"],
+        count(cache["nodes"]),
+        size(allocated),
+        f"{active / allocated:.0%}" if allocated else "-",
+        rate(cache["bytes_per_hour"], sign=True),
+        growing,
+    ]

@@ -1,0 +1,123 @@
+"""`slabhound show NODE`: what a server knows of one node, its biggest caches, and what grew."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from common.commands.options import JSON, SERVER, TOKEN_FILE, WINDOW
+from common.terminal.colour import paint
+from common.terminal.sparkline import sparkline
+from common.terminal.table import Cell, Column, table
+from common.terminal.text import escape
+from common.terminal.units import age, count, size, span, when
+from common.times import format_time, parse_duration, parse_time
+
+if TYPE_CHECKING:
+    import httpx
+
+    from common.commands.client import Client
+    from common.terminal.screen import Screen
+
+OPTIONS = (SERVER, WINDOW, JSON, TOKEN_FILE)
+
+_BIGGEST, _GROWN = 12, 6
+_SPARK = 24
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("node", metavar="NODE", help="the node's name")
+
+
+def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
+    """Prints the node's facts, its biggest caches and those that grew most within the window."""
+    from common.commands.client import Client, path_segment  # noqa: PLC0415 - httpx is loaded only to be used
+
+    with Client(options.server, options.token_file, transport=transport) as client:
+        base = f"/nodes/{path_segment(options.node)}"
+        latest = client.get(f"{base}/snapshots/latest")
+        start = parse_time(latest["taken_at"]) - parse_duration(options.window)
+        first = client.get(f"{base}/snapshots", {"from": format_time(max(start, 0.0)), "limit": 1})["items"]
+        since = first[0]["taken_at"] if first else latest["taken_at"]
+        diff = client.get(f"{base}/diff", {"from": since, "to": latest["taken_at"], "metric": "allocated"})
+        if options.json:
+            options.screen.write([json.dumps({"snapshot": latest, "diff": diff})])
+            return 0
+        options.screen.write(_facts(latest, options.screen))
+        options.screen.write(_caches(latest, diff, client, options))
+    return 0
+
+
+def _facts(latest: dict[str, Any], screen: Screen) -> list[str]:
+    taken_at = parse_time(latest["taken_at"])
+    received_at = parse_time(latest["received_at"])
+    memory = latest.get("memory") or {}
+    caches = latest["caches"]
+    allocated = sum(n * s for n, s in zip(caches["num_objs"], caches["obj_size"], strict=True))
+    active = sum(n * s for n, s in zip(caches["active_objs"], caches["obj_size"], strict=True))
+    labels = " ".join(f"{escape(k)}={escape(v)}" for k, v in (latest.get("labels") or {}).items())
+    system = [latest.get("kernel"), latest.get("machine"), f"{latest['cpus']} CPUs" if latest.get("cpus") else None]
+    offset = latest.get("clock_offset_seconds")
+    facts = [
+        ("group", escape(latest["group"]) + (f"   {labels}" if labels else "")),
+        ("kernel", escape(", ".join(str(part) for part in system if part)) or "-"),
+        ("up", _boot(latest, taken_at)),
+        ("dump", f"{when(taken_at)}, received {when(received_at)}"),
+        ("memory", f"{size(memory.get('total'))}, {size(memory.get('available'))} available"),
+        ("slab", f"{size(allocated)} allocated, {size(active)} in use, {count(len(caches['name']))} caches"),
+    ]
+    if offset is not None and abs(offset) >= 1:
+        facts.append(("clock", f"{span(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the server's"))
+    head = paint(escape(latest["node"]), "head", colour=screen.colour)
+    return [head, *(f"  {title:<7} {text}" for title, text in facts)]
+
+
+def _boot(latest: dict[str, Any], taken_at: float) -> str:
+    up = latest.get("uptime_seconds")
+    return "-" if up is None else f"{span(up)}, booted {when(taken_at - up)}"
+
+
+def _caches(latest: dict[str, Any], diff: dict[str, Any], client: Client, options: Namespace) -> list[str]:
+    from common.commands.series import of_node  # noqa: PLC0415 - it goes with the client
+
+    screen: Screen = options.screen
+    totals = _totals(latest["caches"])
+    growth = {item["cache"]: item["bytes"] for item in diff["items"]}
+    start, end = parse_time(diff["from"]["taken_at"]), parse_time(diff["to"]["taken_at"])
+    columns = (
+        Column("cache", least=16),
+        Column("allocated", right=True),
+        Column("in use", right=True),
+        Column("objects", right=True),
+        Column(f"in {span(end - start)}", right=True),
+        Column(f"since {when(start)}", least=8),
+    )
+
+    def row(name: str) -> list[Cell]:
+        allocated, active, objects = totals.get(name, (0, 0, 0))
+        series = of_node(client, latest["node"], name, options.window, latest["group"])
+        line = sparkline(series or (), _SPARK, start=start, end=end, unicode=screen.unicode)
+        used = f"{active / allocated:.0%}" if allocated else "-"
+        return [name, size(allocated), used, count(objects), size(growth.get(name, 0), sign=True), line]
+
+    biggest = sorted(totals, key=lambda name: -totals[name][0])[:_BIGGEST]
+    grown = [name for name in sorted(growth, key=lambda name: -growth[name]) if growth[name] > 0][:_GROWN]
+    colour = screen.colour
+    lines = ["", paint(f"biggest of {count(len(totals))} caches", "head", colour=colour)]
+    lines += table(columns, [row(name) for name in biggest], screen, indent="  ")
+    lines += ["", paint(f"grown most since {when(start)} ({age(start, end)})", "head", colour=colour)]
+    if diff["reboot"]:
+        lines.append("  it rebooted in between: these differences are between two boots, and no growth")
+    lines += table(columns, [row(name) for name in grown], screen, indent="  ") if grown else ["  nothing grew"]
+    return lines
+
+
+def _totals(caches: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
+    """Name -> allocated bytes, active bytes, objects; rows of one name are summed."""
+    totals: dict[str, tuple[int, int, int]] = {}
+    columns = zip(caches["name"], caches["num_objs"], caches["active_objs"], caches["obj_size"], strict=True)
+    for name, num, active, obj_size in columns:
+        before = totals.get(name, (0, 0, 0))
+        totals[name] = (before[0] + num * obj_size, before[1] + active * obj_size, before[2] + active)
+    return totals

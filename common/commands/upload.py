@@ -1,0 +1,141 @@
+"""Sends snapshots to a server in batches: compressed, patient with a busy server, exact about what became of each."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from common.commands.client import Client, problem_text
+from common.errors import ServerError
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Outcome", "Uploader"]
+
+_MOST_SNAPSHOTS, _MOST_BYTES = 500, 8_000_000
+"""Of one request, before compression."""
+_ATTEMPTS, _LONGEST_WAIT = 8, 60.0
+_COME_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_TOO_LARGE, _REFUSED = 413, 422
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the snapshots."""
+
+    stored: int = 0
+    duplicates: int = 0
+    """The server had them already."""
+    refused: int = 0
+    reasons: list[str] = field(default_factory=list)
+    """Why the first few were refused."""
+
+
+class Uploader:
+    """Collects snapshots (as JSON text, one each) into requests and sends them. `finish` sends the rest."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.outcome = Outcome()
+        self._client = client
+        self._sleep = sleep
+        self._clock = clock
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def add(self, snapshot: bytes) -> None:
+        """Raises ServerError when the server cannot be made to take anything."""
+        if self._waiting and (len(self._waiting) >= _MOST_SNAPSHOTS or self._size + len(snapshot) > _MOST_BYTES):
+            self.finish()
+        self._waiting.append(snapshot)
+        self._size += len(snapshot)
+
+    def finish(self) -> None:
+        """Sends what is waiting. Raises ServerError."""
+        batch, self._waiting, self._size = self._waiting, [], 0
+        self._send(batch)
+
+    def _send(self, batch: list[bytes]) -> None:
+        if not batch:
+            return
+        response = self._post(b"\n".join(batch))
+        if response.status_code == 201:
+            self._count(response)
+        elif response.status_code in {_TOO_LARGE, _REFUSED}:
+            if len(batch) > 1:
+                for part in _without_bad(batch, response):
+                    self._send(part)
+            else:
+                self.outcome.refused += 1
+                if len(self.outcome.reasons) < 5:
+                    self.outcome.reasons.append(f"{_name(batch[0])}: {problem_text(response)}")
+        else:
+            raise self._client.refusal(response)
+
+    def _count(self, response: httpx.Response) -> None:
+        try:
+            answer = response.json()
+            self.outcome.stored += answer["stored"]
+            self.outcome.duplicates += answer["duplicates"]
+        except (ValueError, KeyError, TypeError):
+            raise ServerError("the server's answer to an upload is not that of an aggregator") from None
+
+    def _post(self, lines: bytes) -> httpx.Response:
+        body = gzip.compress(lines, compresslevel=6)
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        for attempt in range(_ATTEMPTS):
+            sent = {**headers, "Slabhound-Sent-At": f"{self._clock():.3f}"}
+            response = self._client.post("/snapshots", body, sent)
+            if response.status_code not in _COME_AGAIN or attempt == _ATTEMPTS - 1:
+                break
+            self._sleep(self._wait(response, attempt))
+        return response
+
+    def _wait(self, response: httpx.Response, attempt: int) -> float:
+        """Seconds until the next attempt: what Retry-After says (RFC 9110, 10.2.3), else doubling from one."""
+        said = response.headers.get("retry-after", "")
+        if said.isdecimal():
+            return min(float(said), _LONGEST_WAIT)
+        try:
+            return min(max(parsedate_to_datetime(said).timestamp() - self._clock(), 0.0), _LONGEST_WAIT)
+        except ValueError:
+            return min(2.0**attempt, _LONGEST_WAIT)
+
+
+def _without_bad(batch: list[bytes], response: httpx.Response) -> Iterable[list[bytes]]:
+    """The batch in parts that may pass: the bad ones by themselves where the server names them, else halves."""
+    bad = _named(response, len(batch)) if response.status_code == _REFUSED else set()
+    if bad:
+        return [[line for i, line in enumerate(batch) if i not in bad], *([batch[i]] for i in sorted(bad))]
+    half = len(batch) // 2
+    return [batch[:half], batch[half:]]
+
+
+def _named(response: httpx.Response, size: int) -> set[int]:
+    """The indexes in the pointers (`/3/node`) of a 422's errors."""
+    try:
+        pointers = [str(error["pointer"]).split("/") for error in response.json()["errors"]]
+    except (ValueError, KeyError, TypeError):
+        return set()
+    found = {int(parts[1]) for parts in pointers if len(parts) > 1 and parts[1].isdecimal()}
+    return {index for index in found if index < size}
+
+
+def _name(line: bytes) -> str:
+    """How to speak of a snapshot that was refused."""
+    try:
+        snapshot: dict[str, Any] = json.loads(line)
+        return f"{snapshot['node']} at {snapshot['taken_at']}"
+    except (ValueError, KeyError, TypeError):
+        return "a line that is no snapshot"
