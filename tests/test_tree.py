@@ -21,10 +21,11 @@ REGISTRY = re.compile(r"py(?:pi|thonhosted)\.org|\b(?:docker|quay|ghcr)\.io\b|re
 
 def tracked() -> list[Path]:
     """The files of the repository; of the folder, where it is no clone."""
-    git = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    names = git.stdout.splitlines() if git.returncode == 0 else [str(p.relative_to(ROOT)) for p in ROOT.rglob("*")]
+    try:
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
     return [ROOT / name for name in names if not name.startswith(".venv/") and (ROOT / name).is_file()]
 
 
