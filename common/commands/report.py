@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.report import exit_status, render_report
@@ -12,23 +12,18 @@ from common.terminal.report import exit_status, render_report
 if TYPE_CHECKING:
     import httpx
 
-    from common.terminal.report import Points
-
 OPTIONS = (SERVER, WINDOW, GROUP, JSON, TOKEN_FILE)
 
 
 def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
     """Prints the report. 1 when there are findings; else 2 when nothing could be judged; else 0."""
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
-    from common.commands.series import of_node  # noqa: PLC0415 - same
+    from common.commands.series import SeriesOfFindings  # noqa: PLC0415 - same
 
     with Client(options.server, options.token_file, transport=transport) as client:
         text = client.get_text("/outliers", {"window": options.window, "group": options.group})
         report = json.loads(text)
-
-        def series(finding: Any) -> Points | None:
-            return of_node(client, finding["node"], finding["cache"], options.window, finding["group"])
-
+        series = SeriesOfFindings(client, options.window)
         lines = [text] if options.json else render_report(report, options.screen, series)
     options.screen.write(lines)
     return exit_status(report)

@@ -1,4 +1,4 @@
-"""The series of one cache on one node, as /compare gives it, for the sparklines beside other figures."""
+"""The series of one cache on one node, as /compare gives it, for the sparklines beside a report's figures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from common.commands.client import Client
     from common.terminal.report import Points
 
-__all__ = ["of_node", "points"]
+__all__ = ["SeriesOfFindings", "points"]
 
-_POINTS = 60
+_POINTS, _NODES = 60, 1000
+_MOST = 10
+"""Different caches asked for: each is an analysis for the server, and further down a report nobody needs pictures."""
 
 
 def points(series: Any) -> Points:
@@ -21,14 +23,28 @@ def points(series: Any) -> Points:
     return [(parse_time(str(point["time"])), point["bytes"]) for point in series]
 
 
-def of_node(client: Client, node: str | None, cache: str, window: str, group: str) -> Points | None:
-    """The cache's allocated bytes on the node (None: on the one that stands out most); None where there are none."""
-    wanted = {"cache": cache, "window": window, "group": group, "points": _POINTS}
-    try:
-        found = client.get("/compare", wanted)
-    except ServerError:  # the picture is missing; the figures beside it stand
+class SeriesOfFindings:
+    """Asks the server for the series of findings, once for each cache and group."""
+
+    def __init__(self, client: Client, window: str) -> None:
+        self._client = client
+        self._window = window
+        self._asked: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def __call__(self, finding: Any) -> Points | None:
+        """Allocated bytes of the finding's cache on its node (a fleet's: on the first node); None without any."""
+        key = finding["cache"], finding["group"]
+        if key not in self._asked and len(self._asked) < _MOST:
+            self._asked[key] = self._nodes(*key)
+        for row in self._asked.get(key, []):
+            if finding["node"] in {None, row["node"]}:
+                return points(row["series"])
         return None
-    for row in found["nodes"]:
-        if node is None or row["node"] == node:
-            return points(row["series"])
-    return None
+
+    def _nodes(self, cache: str, group: str) -> list[dict[str, Any]]:
+        wanted = {"cache": cache, "window": self._window, "group": group, "points": _POINTS, "limit": _NODES}
+        try:
+            nodes: list[dict[str, Any]] = self._client.get("/compare", wanted)["nodes"]
+        except ServerError:  # the picture is missing; the figures beside it stand
+            return []
+        return nodes

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from common.commands.options import JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.colour import paint
+from common.terminal.progress import Progress
 from common.terminal.sparkline import sparkline
 from common.terminal.table import Cell, Column, table
 from common.terminal.text import escape
-from common.terminal.units import age, count, size, span, when
+from common.terminal.units import count, size, span, when
 from common.times import format_time, parse_duration, parse_time
 
 if TYPE_CHECKING:
     import httpx
 
-    from common.commands.client import Client
     from common.terminal.screen import Screen
 
 OPTIONS = (SERVER, WINDOW, JSON, TOKEN_FILE)
@@ -44,8 +44,15 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
         if options.json:
             options.screen.write([json.dumps({"snapshot": latest, "diff": diff})])
             return 0
-        options.screen.write(_facts(latest, options.screen))
-        options.screen.write(_caches(latest, diff, client, options))
+        begin, end = parse_time(since), parse_time(latest["taken_at"])
+        instants = [begin + (end - begin) * step / _SPARK for step in range(_SPARK)] if end > begin else []
+        with Progress(options.screen, "reading its history", len(instants)) as progress:
+            history = []
+            for instant in instants:
+                history.append(client.get(f"{base}/snapshots/{format_time(instant)}"))
+                progress.advance()
+    options.screen.write(_facts(latest, options.screen))
+    options.screen.write(_caches(latest, diff, [*history, latest], options.screen))
     return 0
 
 
@@ -78,11 +85,9 @@ def _boot(latest: dict[str, Any], taken_at: float) -> str:
     return "-" if up is None else f"{span(up)}, booted {when(taken_at - up)}"
 
 
-def _caches(latest: dict[str, Any], diff: dict[str, Any], client: Client, options: Namespace) -> list[str]:
-    from common.commands.series import of_node  # noqa: PLC0415 - it goes with the client
-
-    screen: Screen = options.screen
+def _caches(latest: dict[str, Any], diff: dict[str, Any], history: list[dict[str, Any]], screen: Screen) -> list[str]:
     totals = _totals(latest["caches"])
+    past = [(parse_time(snapshot["taken_at"]), _totals(snapshot["caches"])) for snapshot in history]
     growth = {item["cache"]: item["bytes"] for item in diff["items"]}
     start, end = parse_time(diff["from"]["taken_at"]), parse_time(diff["to"]["taken_at"])
     columns = (
@@ -91,13 +96,13 @@ def _caches(latest: dict[str, Any], diff: dict[str, Any], client: Client, option
         Column("in use", right=True),
         Column("objects", right=True),
         Column(f"in {span(end - start)}", right=True),
-        Column(f"since {when(start)}", least=8),
+        Column("over time", least=8),
     )
 
     def row(name: str) -> list[Cell]:
         allocated, active, objects = totals.get(name, (0, 0, 0))
-        series = of_node(client, latest["node"], name, options.window, latest["group"])
-        line = sparkline(series or (), _SPARK, start=start, end=end, unicode=screen.unicode)
+        series = [(time, float(then[name][0]) if name in then else None) for time, then in past]
+        line = sparkline(series, _SPARK, start=start, end=end, unicode=screen.unicode)
         used = f"{active / allocated:.0%}" if allocated else "-"
         return [name, size(allocated), used, count(objects), size(growth.get(name, 0), sign=True), line]
 
@@ -106,9 +111,9 @@ def _caches(latest: dict[str, Any], diff: dict[str, Any], client: Client, option
     colour = screen.colour
     lines = ["", paint(f"biggest of {count(len(totals))} caches", "head", colour=colour)]
     lines += table(columns, [row(name) for name in biggest], screen, indent="  ")
-    lines += ["", paint(f"grown most since {when(start)} ({age(start, end)})", "head", colour=colour)]
+    lines += ["", paint(f"grown most since {when(start)} ({span(end - start)})", "head", colour=colour)]
     if diff["reboot"]:
-        lines.append("  it rebooted in between: these differences are between two boots, and no growth")
+        lines.append("  it rebooted in between: what differs between two boots is no growth")
     lines += table(columns, [row(name) for name in grown], screen, indent="  ") if grown else ["  nothing grew"]
     return lines
 
