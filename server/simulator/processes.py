@@ -39,8 +39,10 @@ def day(time: Floats, *, phase_hours: float, depth: float, weekend: float) -> Fl
     """
     hours = time / HOUR - phase_hours
     curve = np.cos((hours - 15) * np.pi / 12) * 0.85 + np.cos((hours - 20) * np.pi / 6) * 0.15
-    weekday = np.floor(time / DAY + 3) % 7  # 1970-01-01 was a Thursday; 0 is Monday
-    return (1 + depth * curve) * np.where(weekday >= 5, weekend, 1.0)
+    weekday = (time / DAY + 3) % 7  # 1970-01-01 was a Thursday; 0 is Monday's midnight
+    midnight = weekend + (1 - weekend) / 3
+    week = np.interp(weekday, [0, 0.2, 4.9, 5.2, 6.9, 7], [midnight, 1, 1, weekend, weekend, midnight])
+    return (1 + depth * curve) * week
 
 
 def bursts(rng: np.random.Generator, time: Floats, *, per_day: float, height: float, minutes: float) -> Floats:
