@@ -1,0 +1,111 @@
+"""`slabhound agent`: its options, and the putting together of its parts."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import Namespace
+
+from common.config import Option
+from common.errors import ConfigError
+from common.times import parse_duration
+
+__all__ = ["OPTIONS", "run"]
+
+NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
+NODE_RULE = "a letter or digit, then at most 252 letters, digits and ._:-"
+SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def parse_node(text: str) -> str:
+    """A node's name. Raises ValueError."""
+    if not NODE.fullmatch(text):
+        raise ValueError(f"{text!r} is no node name: {NODE_RULE}")
+    return text
+
+
+def parse_group(text: str) -> str:
+    """A group's name. Raises ValueError."""
+    if not text.isprintable() or not 0 < len(text) <= 128:
+        raise ValueError(f"{text!r} is no group name: 1 to 128 printable characters")
+    return text
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """`rack=r4`. Raises ValueError."""
+    key, equals, value = text.partition("=")
+    if not (key and equals) or not text.isprintable() or max(len(key), len(value)) > 256:
+        raise ValueError(f"{text!r} is no label: write KEY=VALUE, at most 256 printable characters each")
+    return key, value
+
+
+def parse_interval(text: str) -> float:
+    """Seconds, at least one. Raises ValueError."""
+    seconds = parse_duration(text)
+    if not 1 <= seconds <= 86400:
+        raise ValueError(f"{text!r} is no interval: 1s to 1d")
+    return seconds
+
+
+def parse_server(text: str) -> str:
+    """An http or https URL. Raises ValueError."""
+    found = re.fullmatch(r"(https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#@\s:\[\]]+)(:[0-9]{1,5})?(/[^?#\s]*)?", text)
+    if not found:
+        raise ValueError(f"{text!r} is no server: write http://HOST:8080 (a token goes into --token-file)")
+    return text.rstrip("/")
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `64M`; binary multiples. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]+)([kmg]?)(?:i?b)?", text.strip().lower())
+    if not found or not int(found[1]):
+        raise ValueError(f"{text!r} is no size: write 512k, 64M or 1G")
+    return int(found[1]) * SIZES[found[2]]
+
+
+OPTIONS = (
+    Option(name="server", type=parse_server, metavar="URL", help="the aggregator, such as http://aggregator:8080"),
+    Option(name="interval", type=parse_interval, default=60.0, metavar="60s", help="time between snapshots"),
+    Option(name="group", type=parse_group, default="default", metavar="GROUP", help="nodes that ought to behave alike"),
+    Option(name="node", type=parse_node, metavar="NAME", help="this node's name (default: its hostname)"),
+    Option(name="label", type=parse_label, repeat=True, metavar="K=V", help="a label for people; may be repeated"),
+    Option(name="proc", default="/proc", metavar="DIR", help="where the kernel's proc file system is"),
+    Option(name="sys", default="/sys", metavar="DIR", help="where its sys file system is"),
+    Option(
+        name="spool",
+        metavar="DIR",
+        help="where snapshots wait while the server is away (default: /var/lib/slabhound/spool, else in the user's "
+        "state folder)",
+    ),
+    Option(
+        name="spool-size",
+        type=parse_size,
+        default=64 << 20,
+        metavar="64M",
+        help="most disk the waiting snapshots may take; then the oldest go (64M holds about ten days)",
+    ),
+    Option(name="token-file", metavar="FILE", help="file with the server's bearer token"),
+    Option(name="once", flag=True, help="send one snapshot and exit: 0 when it is stored, 2 when not"),
+)
+
+
+def run(options: Namespace) -> int:
+    """Runs until a signal (status 0), or once. Raises SlabhoundError with what to do."""
+    if not options.server:
+        raise ConfigError("no server to send to: give --server URL, such as http://aggregator:8080")
+    tls = options.server.startswith("https:")
+    from agent.light import load_httpx  # noqa: PLC0415 - before anything that would load OpenSSL
+
+    load_httpx(tls=tls)
+    from agent.assembly import assemble  # noqa: PLC0415 - same
+
+    return assemble(options, tls=tls, say=say)
+
+
+def say(line: str) -> None:
+    """One line to standard error; the journal or the container engine adds the time."""
+    try:
+        sys.stderr.write(f"slabhound agent: {line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody listens, and there is nowhere to say so

@@ -1,0 +1,1 @@
+"""Tests of the agent: fake trees for /proc and /sys, real sockets for HTTP, injected clocks."""
