@@ -30,6 +30,7 @@ __all__ = [
     "WireCaches",
     "WireMemory",
     "WireSnapshot",
+    "check_caches",
     "load_batch",
     "load_lines",
     "load_snapshot",
@@ -234,6 +235,15 @@ def load_lines(lines: Iterable[bytes], *, resolve: LayoutLookup = _no_layout) ->
     if errors:
         raise _snapshot_error(errors)
     return _finish(wires, resolve, batch=True)
+
+
+def check_caches(caches: Caches) -> None:
+    """Holds rows that came another way to the same bounds. Raises SnapshotError."""
+    columns = {name: getattr(caches, name) for name in (*LAYOUT_COLUMNS, *DATA_COLUMNS)}
+    try:
+        WireCaches.model_validate(columns)
+    except ValidationError as error:
+        raise _snapshot_error(_pointers(error, ())) from None
 
 
 def pointer(path: Iterable[str | int]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from server.analysis import caches as analysis
 from server.buckets import Source
 from server.reports.fields import Window, WireReport, whole
 
@@ -44,10 +45,6 @@ def build_caches(
     list_caches: Callable[..., Sequence[Any]] | None = None,
 ) -> list[CacheItem]:
     """Every cache listed from `start` to `end` (epoch seconds), by allocated bytes, the biggest first."""
-    if list_caches is None:
-        from server.analysis import caches as analysis  # noqa: PLC0415 - the models are of use without the analysis
-
-        list_caches = analysis.list_caches
     items = [
         CacheItem(
             cache=found.cache,
@@ -58,6 +55,6 @@ def build_caches(
             bytes_per_hour=None if found.bytes_per_hour is None else whole(found.bytes_per_hour),
             fleet_growth=found.fleet_growth,
         )
-        for found in list_caches(source, start=start, end=end, group=group)
+        for found in (list_caches or analysis.list_caches)(source, start=start, end=end, group=group)
     ]
     return sorted(items, key=lambda item: (-item.allocated_bytes, item.cache))

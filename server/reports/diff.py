@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from common.slabdiff import diff
+from common.slabdiff import CacheDiff, diff, format_diff
 from pydantic import Field
 
 from server.reports.fields import Instant, WireReport
 from server.storage.base import Stored
 
-__all__ = ["DiffReport", "Metric", "build_diff"]
+__all__ = ["DiffReport", "Metric", "build_diff", "slabdiff_text"]
 
 Metric = Literal["active", "allocated"]
 
@@ -66,6 +66,11 @@ def build_diff(old: Stored, new: Stored, metric: Metric) -> DiffReport:
         ],
         next=None,
     )
+
+
+def slabdiff_text(report: DiffReport) -> str:
+    """The same as slabdiff prints it."""
+    return format_diff([CacheDiff(item.cache, item.bytes, item.objects) for item in report.items])
 
 
 def _side(stored: Stored) -> DiffSide:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pydantic import Field
 
+from server.analysis import judge as analysis
 from server.analysis.types import AnalysisSettings, Finding, Judgement, Shape
 from server.buckets import Source
 from server.reports.fields import Instant, Window, WireReport, whole
@@ -100,11 +101,9 @@ def build_report(
 
     `limit` bounds findings and watch alike; `generated_at` is now unless given.
     """
-    if judge is None:
-        from server.analysis import judge as analysis  # noqa: PLC0415 - the models are of use without the analysis
-
-        judge = analysis.judge
-    judgement = judge(source, start=start, end=end, group=group, settings=settings or AnalysisSettings())
+    judgement = (judge or analysis.judge)(
+        source, start=start, end=end, group=group, settings=settings or AnalysisSettings()
+    )
     return lay_out(judgement, limit=limit, generated_at=time.time() if generated_at is None else generated_at)
 
 

@@ -1,0 +1,118 @@
+"""Puts the aggregator together; the only place that builds things."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from starlette.responses import HTMLResponse, Response
+
+from common import __version__
+from server.auth import Tokens
+from server.bodies import Bodies
+from server.deps import Parts, Workers, require_token
+from server.guard import Guard
+from server.ingest import Ingest
+from server.metrics import Metrics
+from server.openapi import complete, docs_page
+from server.problems import HANDLERS
+from server.routes import analysis, health, nodes, snapshots
+from server.settings import ServerSettings
+from server.storage.base import Store
+
+__all__ = ["create_app"]
+
+_log = logging.getLogger("slabhound.server")
+_READERS, _ANALYSTS = 4, 2
+
+
+def create_app(
+    settings: ServerSettings, *, store: Store | None = None, clock: Callable[[], float] = time.time
+) -> FastAPI:
+    """The aggregator as an ASGI application; its lifespan must run.
+
+    Opens the store that the settings name unless one is given; closes it at the end either way. `clock` gives epoch
+    seconds. Raises ConfigError (tokens) and StoreError.
+    """
+    tokens = Tokens(settings.token_file)
+    if store is None:
+        from server.storage import open_store  # noqa: PLC0415 - a store that is given needs no engine
+
+        store = open_store(settings.store, settings=settings, clock=clock)
+    metrics = Metrics(store.status)
+    bodies = Bodies(max_body=settings.max_body, max_pending=settings.max_pending, seconds=settings.body_seconds)
+    parts = Parts(
+        settings=settings,
+        store=store,
+        clock=clock,
+        tokens=tokens,
+        bodies=bodies,
+        ingest=Ingest(store, bodies, metrics, clock),
+        metrics=metrics,
+        readers=Workers("reader", _READERS, waiting=256),
+        analysts=Workers("analyst", _ANALYSTS, waiting=32),
+    )
+    app = _App(
+        title="Slabhound",
+        version=__version__,
+        description="Stores what the kernels of a fleet say of their slab caches, and names the node that leaks.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        exception_handlers=HANDLERS,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.parts = parts
+    app.add_middleware(Guard, metrics=metrics)
+    guarded = [Depends(require_token)]
+    for router in (snapshots.router, nodes.router, analysis.router):
+        app.include_router(router, prefix="/api/v1", dependencies=guarded)
+    app.include_router(health.metrics, dependencies=guarded)
+    app.include_router(health.health)
+    app.add_api_route("/docs", _docs(app), include_in_schema=False)
+    return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+
+def _docs(app: FastAPI) -> Callable[[], Any]:
+    async def docs() -> Response:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    return docs
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Maintains the store while the app lives, then closes everything."""
+    parts: Parts = app.state.parts
+    stop = asyncio.Event()
+    task = asyncio.create_task(_maintain(parts, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+        await asyncio.to_thread(parts.close)
+
+
+async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(parts.store.maintain, parts.clock())
+        except Exception:  # noqa: BLE001 - whatever it was, the next round may succeed
+            parts.metrics.maintenance_failures.inc()
+            _log.exception("maintenance of the store failed; it is tried again")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), parts.settings.maintenance_seconds)

@@ -1,0 +1,186 @@
+"""What the routes get from the app: its parts, times and pages in queries, and threads for what blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
+from starlette.responses import Response
+
+from common import __version__
+from common.times import parse_duration, parse_time
+from server.auth import Tokens
+from server.bodies import Bodies
+from server.ingest import Ingest
+from server.metrics import Metrics
+from server.problems import Problem, problem_responses
+from server.settings import ServerSettings
+from server.storage.base import Store, Stored
+
+__all__ = [
+    "CursorQuery",
+    "GroupQuery",
+    "LimitQuery",
+    "Parts",
+    "PartsDep",
+    "Problem",
+    "Stored",
+    "TimeQuery",
+    "WindowQuery",
+    "json_response",
+    "problem_responses",
+    "read_cursor",
+    "require_token",
+    "wants_text",
+    "write_cursor",
+]
+
+T = TypeVar("T")
+MAX_LIMIT = 1000
+_MAX_WAITING = 32
+"""Analyses that may wait for a thread; past it clients are asked to come again."""
+_DAY = 86400.0
+
+
+class Workers:
+    """Threads beside the event loop: a few for reading, one or two for analysis, so that pushes never wait."""
+
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"slabhound-{name}")
+        self._limit = threads + waiting
+        self._under_way = 0
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What `function` gives, from a thread. Raises Problem when too many wait already."""
+        if self._under_way >= self._limit:
+            raise Problem("busy", "too many questions are under way: come again", headers={"Retry-After": "5"})
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        finally:
+            self._under_way -= 1
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything create_app built; the routes get it and build nothing."""
+
+    settings: ServerSettings
+    store: Store
+    clock: Callable[[], float]
+    tokens: Tokens
+    bodies: Bodies
+    ingest: Ingest
+    metrics: Metrics
+    readers: Workers
+    analysts: Workers
+
+    version: str = __version__
+
+    async def read(self, function: Callable[..., T], *args: Any) -> T:
+        """What a question to the store gives."""
+        return await self.readers.run(lambda: function(*args))
+
+    async def analyse(self, report: str, function: Callable[[], T]) -> T:
+        """What an analysis gives; its time is measured."""
+        with_time = self.metrics.report_seconds.labels(report).time()
+
+        def work() -> T:
+            with with_time:
+                return function()
+
+        return await self.analysts.run(work)
+
+    def close(self) -> None:
+        """Waits for what is under way; it blocks."""
+        self.analysts.close()
+        self.readers.close()
+        self.store.close()
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(_parts)]
+
+
+async def require_token(request: Request) -> None:
+    """Lets a request in, or raises Problem (401, 403). OpenAPI's side of it stands in server.openapi."""
+    _parts(request).tokens.check(request.headers.get("authorization"))
+
+
+def _window(text: Any) -> float:
+    seconds = parse_duration(str(text))
+    if seconds > 3660 * _DAY:
+        raise ValueError(f"{text!r} is too long: at most 3660d")
+    return seconds
+
+
+def _time(text: Any) -> float:
+    return parse_time(str(text))
+
+
+TimeQuery = Annotated[
+    float,
+    BeforeValidator(_time),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}),
+]
+"""RFC 3339 with an offset (an unescaped + is tolerated), or epoch seconds."""
+WindowQuery = Annotated[
+    float,
+    BeforeValidator(_window),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[smhdw]?$", "default": "24h"}),
+    Query(description="Length of the window as a duration: `90s`, `30m`, `24h`, `7d`; a bare number is seconds."),
+]
+LimitQuery = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items to give, a count.")]
+CursorQuery = Annotated[str | None, Query(description="`next` of the page before, opaque text.", max_length=2000)]
+GroupQuery = Annotated[str | None, Query(description="Name of a group; all groups when absent.", max_length=128)]
+
+
+def json_response(model: BaseModel) -> Response:
+    """A report as it stands, without FastAPI validating it once more."""
+    return Response(model.model_dump_json(), media_type="application/json")
+
+
+def write_cursor(*key: str | float) -> str:
+    """An opaque cursor that stands for the last item's key."""
+    return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str | None, *kinds: type) -> list[Any] | None:
+    """The key in a cursor, of these types. Raises Problem when it is none of ours."""
+    if text is None:
+        return None
+    try:
+        key = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        key = None
+    fits = isinstance(key, list) and len(key) == len(kinds)
+    if not fits or any(type(part) is not kind for part, kind in zip(key, kinds, strict=True)):
+        detail = "this is no cursor of this list: take `next` of the page before as it stands"
+        raise Problem("invalid-parameter", f"cursor: {detail}", errors=[("/query/cursor", detail)])
+    return list(key)
+
+
+def wants_text(request: Request) -> bool:
+    """Whether the client would rather have text/plain than JSON."""
+    weights = {"text/plain": 0.0, "application/json": 0.0}
+    for part in request.headers.get("accept", "").lower().split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        if kind in weights:
+            weights[kind] = float(weight) if weight.replace(".", "", 1).isdecimal() else 1.0
+    return weights["text/plain"] > weights["application/json"]

@@ -1,0 +1,97 @@
+"""One cache on every node side by side: series, growth rates, the peers' median and spread, who stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import Field
+
+from server.analysis import compare as analysis
+from server.buckets import Source
+from server.reports.fields import Instant, Window, WireReport, whole
+
+__all__ = ["CompareReport", "build_compare"]
+
+
+class ComparePoint(WireReport):
+    """One point of a series."""
+
+    time: Instant = Field(description="When, RFC 3339 in UTC by the node's clock.")
+    bytes: int = Field(description="Allocated bytes of the cache.")
+
+
+class CompareNode(WireReport):
+    """The cache on one node."""
+
+    node: str = Field(description="Name of the node.")
+    group: str = Field(description="Name of its group.")
+    members: list[str] = Field(description="The kernel's names of the cache on this node.")
+    bytes_per_hour: int | None = Field(
+        description="Growth rate in allocated bytes an hour in its newest boot; null when too little is known."
+    )
+    score: float | None = Field(
+        description="How far the growth stands out, in robust standard deviations; null without peers."
+    )
+    stands_out: bool = Field(description="Whether the report of this window has a finding for it, true or false.")
+    series: list[ComparePoint] = Field(description="Allocated bytes over time.")
+
+
+class ComparePeers(WireReport):
+    """What is usual among the nodes."""
+
+    bytes_per_hour: int | None = Field(
+        description="Median growth rate in allocated bytes an hour; null when fewer than two nodes list it."
+    )
+    spread_bytes_per_hour: int | None = Field(
+        description="Robust standard deviation of these rates in bytes an hour; null like the median."
+    )
+
+
+class CompareReport(WireReport):
+    """One cache across the nodes, the outstanding first."""
+
+    cache: str = Field(description="Name of the cache, with kmalloc's random copies as one.")
+    members: list[str] = Field(description="The kernel's names of this cache.")
+    window: Window = Field(description="The span of time it looks at.")
+    peers: ComparePeers = Field(description="What is usual among the nodes.")
+    truncated: int = Field(description="Nodes past the limit, a count.")
+    nodes: list[CompareNode] = Field(description="The nodes that list it, the outstanding first.")
+
+
+def build_compare(
+    source: Source,
+    cache: str,
+    *,
+    start: float,
+    end: float,
+    group: str | None,
+    points: int,
+    limit: int,
+    compare: Callable[..., Any] | None = None,
+) -> CompareReport:
+    """The cache on every node that lists it from `start` to `end` (epoch seconds); no nodes when none does."""
+    found = (compare or analysis.compare)(source, cache, start=start, end=end, group=group, points=points)
+    return CompareReport(
+        cache=found.cache,
+        members=list(found.members),
+        window=Window(start=start, end=end),
+        peers=ComparePeers(bytes_per_hour=_whole(found.median), spread_bytes_per_hour=_whole(found.spread)),
+        truncated=max(0, len(found.nodes) - limit),
+        nodes=[
+            CompareNode(
+                node=node.node,
+                group=node.group,
+                members=list(node.members),
+                bytes_per_hour=_whole(node.bytes_per_hour),
+                score=None if node.score is None else round(node.score, 2),
+                stands_out=node.stands_out,
+                series=[ComparePoint(time=time, bytes=whole(held)) for time, held in node.series],
+            )
+            for node in found.nodes[:limit]
+        ],
+    )
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else whole(number)

@@ -1,0 +1,130 @@
+"""The questions that take an analysis: which nodes leak, which caches there are, one cache side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from server.deps import (
+    CursorQuery,
+    GroupQuery,
+    LimitQuery,
+    PartsDep,
+    Problem,
+    TimeQuery,
+    WindowQuery,
+    json_response,
+    problem_responses,
+    read_cursor,
+    write_cursor,
+)
+from server.reports.caches import CacheList, build_caches
+from server.reports.compare import CompareReport, build_compare
+from server.reports.fields import Window
+from server.reports.outliers import Report, build_report
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["analysis"])
+
+_DAY = 86400.0
+_PROBLEMS = ("unauthenticated", "forbidden", "invalid-parameter", "internal", "store-failed", "busy")
+AtQuery = Annotated[
+    TimeQuery | None, Query(description="Where the window ends, RFC 3339 or epoch seconds; now when absent.")
+]
+
+
+@router.get(
+    "/outliers",
+    summary="Which node leaks what",
+    responses={200: {"model": Report, "description": "The report."}, **problem_responses(*_PROBLEMS)},
+)
+async def get_outliers(
+    parts: PartsDep,
+    window: WindowQuery = _DAY,
+    group: GroupQuery = None,
+    at: AtQuery = None,
+    limit: LimitQuery = 100,
+) -> Response:
+    """The cross-node outlier report: computed from the data alone, so the same data give the same report."""
+    now = parts.clock()
+    end = now if at is None else at
+
+    def report() -> Report:
+        return build_report(
+            parts.store,
+            start=max(0.0, end - window),
+            end=end,
+            group=group,
+            settings=parts.settings.analysis,
+            limit=limit,
+            generated_at=now,
+        )
+
+    return json_response(await parts.analyse("outliers", report))
+
+
+@router.get(
+    "/caches",
+    summary="Every cache",
+    responses={
+        200: {"model": CacheList, "description": "A page of caches, the biggest first."},
+        **problem_responses(*_PROBLEMS),
+    },
+)
+async def get_caches(
+    parts: PartsDep,
+    group: GroupQuery = None,
+    window: WindowQuery = _DAY,
+    at: AtQuery = None,
+    limit: LimitQuery = 100,
+    cursor: CursorQuery = None,
+) -> Response:
+    """The nodes that list each cache, its bytes, and whether it grows on most of them."""
+    key = read_cursor(cursor, float, int)
+    end, skip = (key[0], key[1]) if key else (parts.clock() if at is None else at, 0)
+    start = max(0.0, end - window)
+
+    def page() -> CacheList:
+        items = build_caches(parts.store, start=start, end=end, group=group)
+        more = write_cursor(float(end), skip + limit) if len(items) > skip + limit else None
+        return CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more)
+
+    if skip < 0:
+        raise Problem("invalid-parameter", "cursor: this is no cursor of this list")
+    return json_response(await parts.analyse("caches", page))
+
+
+@router.get(
+    "/compare",
+    summary="One cache on every node",
+    responses={
+        200: {"model": CompareReport, "description": "The nodes side by side, the outstanding first."},
+        **problem_responses(*_PROBLEMS, "unknown-cache"),
+    },
+)
+async def get_compare(
+    parts: PartsDep,
+    cache: Annotated[
+        str, Query(description="Name of the cache: the report's or any of the kernel's.", min_length=1, max_length=256)
+    ],
+    window: WindowQuery = _DAY,
+    group: GroupQuery = None,
+    at: AtQuery = None,
+    points: Annotated[int, Query(ge=2, le=5000, description="Most points of a series, a count.")] = 300,
+    limit: LimitQuery = 100,
+) -> Response:
+    """Series, growth rate, peers' median and spread, and which stand out."""
+    end = parts.clock() if at is None else at
+
+    def report() -> CompareReport:
+        return build_compare(
+            parts.store, cache, start=max(0.0, end - window), end=end, group=group, points=points, limit=limit
+        )
+
+    found = await parts.analyse("compare", report)
+    if not found.nodes:
+        raise Problem("unknown-cache", f"no node lists {cache!r} in this window: GET /api/v1/caches lists them")
+    return json_response(found)

@@ -1,0 +1,147 @@
+"""Snapshots come in: JSON from agents, the plain text of /proc/slabinfo from curl."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from common.wire import NODE_PATTERN, NODE_RULE, PRINTABLE
+from server.deps import PartsDep, Problem, TimeQuery, problem_responses
+
+__all__ = ["NodePath", "router"]
+
+router = APIRouter(tags=["snapshots"])
+
+NodePath = Annotated[str, Path(description="Name of the node.")]
+_SNAPSHOT = {"$ref": "#/components/schemas/WireSnapshot"}
+_SENT_AT = {
+    "name": "Slabhound-Sent-At",
+    "in": "header",
+    "required": False,
+    "description": "The sender's clock when it sent, RFC 3339 or epoch seconds: tells a skewed clock from late data.",
+    "schema": {"type": "string"},
+}
+_ENCODING = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "required": False,
+    "description": "How the body is compressed.",
+    "schema": {"type": "string", "enum": ["gzip", "zstd", "identity"]},
+}
+_NODE = re.compile(NODE_PATTERN)
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{0,9})?")
+_REFUSALS = ("malformed", "unauthenticated", "forbidden", "timeout", "too-large", "unsupported-media")
+_TROUBLE = ("store-full", "store-failed", "busy", "internal")
+
+
+class Accepted(BaseModel):
+    """What became of the snapshots, which are on disk now."""
+
+    stored: int = Field(description="Snapshots that were new, a count.")
+    duplicates: int = Field(description="Snapshots that the store had already, a count.")
+
+
+class AcceptedDump(Accepted):
+    """What became of the dump."""
+
+    skipped: list[str] = Field(description="Lines of the text that hold no row, and why, one sentence each.")
+
+
+@router.post(
+    "/snapshots",
+    status_code=201,
+    summary="Send snapshots",
+    responses={
+        201: {"model": Accepted, "description": "All are on disk."},
+        **problem_responses(*_REFUSALS, "unknown-layout", "invalid-snapshot", *_TROUBLE),
+    },
+    openapi_extra={
+        "parameters": [_SENT_AT, _ENCODING],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [_SNAPSHOT, {"type": "array", "items": _SNAPSHOT}]},
+                },
+                "application/x-ndjson": {"schema": _SNAPSHOT},
+            },
+        },
+    },
+)
+async def post_snapshots(request: Request) -> Response:
+    """One snapshot, a JSON array of them, or one a line; all or nothing. A bad batch lists every bad index."""
+    response: Response = await request.app.state.parts.ingest.snapshots(request)
+    return response
+
+
+@router.post(
+    "/nodes/{node}/slabinfo",
+    status_code=201,
+    summary="Send the text of /proc/slabinfo",
+    responses={
+        201: {"model": AcceptedDump, "description": "It is on disk."},
+        **problem_responses(*_REFUSALS, "invalid-slabinfo", "invalid-parameter", "invalid-snapshot", *_TROUBLE),
+    },
+    openapi_extra={
+        "parameters": [_SENT_AT, _ENCODING],
+        "requestBody": {
+            "required": True,
+            "content": {"*/*": {"schema": {"type": "string", "description": "The text, whatever the Content-Type."}}},
+        },
+    },
+)
+async def post_slabinfo(
+    request: Request,
+    parts: PartsDep,
+    node: NodePath,
+    taken_at: Annotated[
+        TimeQuery | None,
+        Query(description="When the dump was read, RFC 3339 or epoch seconds; the time of receipt when absent."),
+    ] = None,
+    group: Annotated[
+        str, Query(description="Name of the node's group.", min_length=1, max_length=128, pattern=PRINTABLE)
+    ] = "default",
+    boot_id: Annotated[
+        str | None, Query(description="/proc/sys/kernel/random/boot_id, text.", max_length=256, pattern=PRINTABLE)
+    ] = None,
+    uptime: Annotated[
+        str | None,
+        Query(description="Seconds since boot; the whole text of /proc/uptime does too.", max_length=100),
+    ] = None,
+    kernel: Annotated[
+        str | None, Query(description="Kernel release (uname -r), text.", max_length=256, pattern=PRINTABLE)
+    ] = None,
+) -> Response:
+    """For nodes that have only `curl` and cron. Reads versions 1.1 to 2.1."""
+    if not _NODE.fullmatch(node):
+        raise Problem("invalid-parameter", NODE_RULE, errors=[("/path/node", NODE_RULE)])
+    facts: dict[str, Any] = {
+        "node": node,
+        "group": group,
+        "boot_id": _strip(boot_id),
+        "uptime_seconds": _uptime(uptime),
+        "kernel": _strip(kernel),
+    }
+
+    def with_time(received_at: float) -> dict[str, Any]:
+        return {**facts, "taken_at": round(received_at, 3) if taken_at is None else taken_at}
+
+    return await parts.ingest.slabinfo(request, with_time)
+
+
+def _strip(text: str | None) -> str | None:
+    return text.strip() or None if text is not None else None
+
+
+def _uptime(text: str | None) -> float | None:
+    if text is None or not text.strip():
+        return None
+    first = text.split()[0]
+    if not _SECONDS.fullmatch(first):
+        detail = f"{text!r} is no uptime: give seconds since boot"
+        raise Problem("invalid-parameter", f"uptime: {detail}", errors=[("/query/uptime", detail)])
+    return float(first)
