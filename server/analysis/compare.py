@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from server.analysis.identity import fold
 from server.analysis.judge import judge
-from server.analysis.peers import compare_to_peers, robust_spread
+from server.analysis.peers import compare_to_peers, robust_spread, scales_to
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.trend import fit
 from server.analysis.types import AnalysisSettings, Finding
@@ -104,8 +104,8 @@ def compare(
     return Comparison(wanted, members, start, end, tuple(rows), median, spread)
 
 
-def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float] | None:
-    """Growth rate and its error in bytes an hour, and the level at the start, of the newest boot."""
+def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float, float] | None:
+    """Growth rate and its error in bytes an hour, the level at the start, and the noise, of the newest boot."""
     part = cells(track, float(track.time[0]), float(track.time[-1]), width)
     y = part.allocated[:, part.index[cache]]
     kept = np.isfinite(y)
@@ -114,21 +114,26 @@ def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float] 
     t = part.time[kept]
     trend = fit(t, y[kept, None])
     hours = float(t[-1] - t[0]) / 3600.0
-    return float(trend.growth[0]) / hours, max(float(trend.error[0]), 1.0) / hours, float(y[kept][0])
+    return (
+        float(trend.growth[0]) / hours,
+        max(float(trend.error[0]), 1.0) / hours,
+        float(y[kept][0]),
+        float(trend.noise[0]),
+    )
 
 
 def _score(
-    index: int, rates: Sequence[tuple[float, float, float] | None], listed: Sequence[tuple[Track, ...]]
+    index: int, rates: Sequence[tuple[float, float, float, float] | None], listed: Sequence[tuple[Track, ...]]
 ) -> float | None:
     mine = rates[index]
     group = listed[index][0].group
     others = np.array(
         [rate for k, rate in enumerate(rates) if k != index and rate is not None and listed[k][0].group == group],
         dtype=np.float64,
-    ).reshape(-1, 3)
+    ).reshape(-1, 4)
     if mine is None or not len(others):
         return None
-    peers = compare_to_peers(others[:, 0], others[:, 1], others[:, 2], mine[2])
+    peers = compare_to_peers(others[:, 0], others[:, 1], scales_to(mine[2], mine[3], others[:, 2], others[:, 3]))
     return (mine[0] - peers.median) / float(np.hypot(mine[1], peers.spread))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.analysis.fdr import q_values, t_tail
+from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather
 from server.analysis.fleet import fleet_findings
 from server.analysis.notes import notes_for
@@ -19,8 +19,6 @@ __all__ = ["FINDING_SCORE", "WATCH_SCORE", "judge"]
 
 FINDING_SCORE, WATCH_SCORE = 6.0, 5.0
 """Least scores (see Sign.score) of a finding and of a row in `watch`."""
-GATES = 0.05
-"""The share of healthy series with so high a score that pass the gates as well; measured, see docs/analysis.md."""
 SOFT = frozenset({"peers", "reclaimable"})
 """Gates which a sign in `watch` need not have passed."""
 
@@ -79,7 +77,7 @@ def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding]]:
     signs = [sign for one in group.scans for sign in one.signs]
     tests = sum(sum(one.judged.values()) for one in group.scans)
-    q = q_values([GATES * t_tail(sign.score, sign.freedom) for sign in signs], tests)
+    q = q_values([chance(sign.score) for sign in signs], tests)
     q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
     listing: dict[str, set[str]] = {}
     for track in group.coarse:

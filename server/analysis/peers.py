@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Peers", "compare_to_peers", "robust_spread"]
+__all__ = ["Peers", "compare_to_peers", "robust_spread", "scales_to"]
 
 Floats = NDArray[np.float64]
 
@@ -44,16 +44,21 @@ def robust_spread(values: Floats, errors: Floats) -> tuple[float, float]:
     return middle, max(mad, error) * _SMALL.get(len(values), 1.0)
 
 
-def compare_to_peers(growth: Floats, errors: Floats, levels: Floats, level: float) -> Peers:
-    """The peers' side for one candidate: `growth`, `errors`, `levels` [N] of the peers (bytes), `level` its own.
-
-    A node at a higher level is expected to grow and to waver in proportion, so smaller peers are scaled up to it;
-    larger ones are left as they are.
-    """
+def compare_to_peers(growth: Floats, errors: Floats, scales: Floats) -> Peers:
+    """The peers' side for one candidate: `growth` and `errors` [N] of the peers (bytes), scaled by `scales` [N]."""
     if not len(growth):
         return Peers(0, math.nan, math.nan, math.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(levels > 0, level / levels, SCALE_MOST if level > 0 else 1.0)
-    scale = np.clip(ratio, 1.0, SCALE_MOST)
-    median, spread = robust_spread(growth * scale, errors * scale)
+    median, spread = robust_spread(growth * scales, errors * scales)
     return Peers(len(growth), float(np.median(growth)), median, spread)
+
+
+def scales_to(level: float, noise: float, levels: Floats, noises: Floats) -> Floats:
+    """By how much the peers' figures [N] must be scaled up to a node with this `level` and `noise` of the cache.
+
+    A bigger, busier node grows and wavers more. What it holds more of and wavers more in is put down to its size (the
+    lesser of the two ratios); what it only holds more of may be a leak. Never below 1, at most SCALE_MOST.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_level = np.where(levels > 0, level / levels, SCALE_MOST if level > 0 else 1.0)
+        by_noise = np.where(noises > 0, noise / noises, SCALE_MOST if noise > 0 else 1.0)
+    return np.clip(np.minimum(by_level, by_noise), 1.0, SCALE_MOST)

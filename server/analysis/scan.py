@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.factors import greatest_swings, node_effect
-from server.analysis.peers import Peers, compare_to_peers
+from server.analysis.peers import Peers, compare_to_peers, scales_to
 from server.analysis.tracks import MEMORY_TOTAL, CacheFacts, Track, cells
 from server.analysis.trend import Trend, block_floors, fit, quantum, steps
 from server.analysis.types import AnalysisSettings
@@ -48,7 +48,6 @@ class Sign:
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
-    freedom: float = 4.0
 
 
 @dataclass(slots=True)
@@ -168,13 +167,14 @@ class _Matrix:
     error: Floats
     """Of the rate; bytes a second both."""
     level: Floats
+    noise: Floats
 
 
 def _measure(fits: Sequence[_Fit]) -> _Matrix:
     wanted = sorted({one.track.names[c] for one in fits for c in np.flatnonzero(one.candidate)})
     place = {name: m for m, name in enumerate(wanted)}
     shape = (len(fits), len(wanted))
-    rate, error, level = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    rate, error, level, noise = (np.full(shape, np.nan) for _ in range(4))
     for n, one in enumerate(fits):
         columns = np.array([c for name in wanted if (c := one.track.index.get(name)) is not None], dtype=np.intp)
         if not len(columns):
@@ -187,7 +187,8 @@ def _measure(fits: Sequence[_Fit]) -> _Matrix:
         rate[n, to] = np.where(enough, trend.rate, np.nan)
         error[n, to] = np.where(enough, np.maximum(trend.error, 1.0) / length, np.nan)
         level[n, to] = np.where(enough, np.nan_to_num(one.first[columns]), np.nan)
-    return _Matrix(place, rate, error, level)
+        noise[n, to] = trend.noise
+    return _Matrix(place, rate, error, level, noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,9 @@ class _Bench:
         chosen = _one_each(self.fits, np.flatnonzero(other & np.isfinite(matrix.rate[:, m])))
         level = float(matrix.level[n, m])
         peers = compare_to_peers(
-            matrix.rate[chosen, m] * length, matrix.error[chosen, m] * length, matrix.level[chosen, m], level
+            matrix.rate[chosen, m] * length,
+            matrix.error[chosen, m] * length,
+            scales_to(level, float(matrix.noise[n, m]), matrix.level[chosen, m], matrix.noise[chosen, m]),
         )
         removed = one.effect * level
         wander, before = _past(self.history, track, cache, self.span, length)
@@ -267,7 +270,6 @@ class _Bench:
                 "wander": None if self.span.whole else wander,
                 "effect": score,
             },
-            freedom=max(2.0, min(30.0, peers.count + len(one.cells.time) * (1 - float(trend.memory[k])) / 2)),
         )
         return sign, before
 

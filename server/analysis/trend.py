@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Steps", "Trend", "block_floors", "fit", "quantum", "steps", "theil_sen"]
+__all__ = ["Steps", "Trend", "block_floors", "fit", "floor_rise", "quantum", "steps", "theil_sen"]
 
 Floats = NDArray[np.float64]
 
@@ -18,8 +18,9 @@ class Trend:
     """One slope for each of C series; rates per second, the rest in the series' own unit."""
 
     rate: Floats
+    """growth over the span of the times."""
     growth: Floats
-    """rate times the span of the times."""
+    """The lesser of what the slope and the rise of the floor say (see `fit`)."""
     error: Floats
     """Standard error of `growth`; never below the series' quantum."""
     noise: Floats
@@ -75,16 +76,31 @@ def theil_sen(t: Floats, y: Floats) -> Floats:
     return _median((y[j] - y[i]) / (t[j] - t[i])[:, None])
 
 
+def floor_rise(y: Floats) -> Floats:
+    """What each column of y [K, C] rose from the floor of its first third to that of its last, carried to the whole."""
+    few = max(len(y) // 3, 1)
+    first, last = np.fmin.reduce(y[:few], axis=0), np.fmin.reduce(y[-few:], axis=0)
+    rise: Floats = (last - first) * (len(y) / (len(y) - few) if len(y) > few else 0.0)
+    return rise
+
+
 def fit(t: Floats, y: Floats) -> Trend:
-    """Slope, growth and their uncertainty for each column of y [K, C].
+    """Growth and its uncertainty for each column of y [K, C] at t [K].
+
+    The growth is the lesser of two measures, zero where they disagree in sign: Theil-Sen slope times span, and the
+    rise of the floor from the first third to the last. A leak shows in both; what swings (a day's load) shows a slope
+    for the part of the swing that the window happens to hold, but its floor comes back.
 
     The error of the growth over the span is noise x sqrt(12 / n) for n independent residuals; n is reduced to
     n (1 - r) / (1 + r) for residuals with lag-one autocorrelation r, itself corrected for the bias that detrending
     causes (Kendall 1954).
     """
-    rate = theil_sen(t, y)
+    slope = theil_sen(t, y)
     span = float(t[-1] - t[0]) if len(t) > 1 else 0.0
-    residual = y - rate * (t - t.mean())[:, None]
+    by_slope, by_floor = slope * span, floor_rise(y)
+    growth = np.where(by_slope * by_floor > 0, np.sign(by_slope) * np.minimum(np.abs(by_slope), np.abs(by_floor)), 0.0)
+    growth = np.where(np.isnan(by_slope) | np.isnan(by_floor), np.nan, growth)
+    residual = y - slope * (t - t.mean())[:, None]
     residual = residual - _median(residual)
     n = np.maximum(np.isfinite(residual).sum(axis=0), 1)
     noise = 1.4826 * _median(np.abs(residual))
@@ -95,7 +111,8 @@ def fit(t: Floats, y: Floats) -> Trend:
     lag = np.clip(lag + (2 + 4 * np.maximum(lag, 0.0)) / n, 0.0, 0.95)
     noise = np.maximum(noise, 0.29 * quantum(y))
     effective = np.maximum(n * (1 - lag) / (1 + lag), 2.0)
-    return Trend(rate, rate * span, noise * np.sqrt(12.0 / effective), noise, lag)
+    rate = growth / span if span > 0 else np.full_like(growth, np.nan)
+    return Trend(rate, growth, noise * np.sqrt(12.0 / effective), noise, lag)
 
 
 def block_floors(y: Floats, blocks: int) -> Floats:
