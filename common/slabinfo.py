@@ -13,6 +13,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # importing typing would cost slabdiff a tenth of its start
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from common.snapshot import Caches, SlabRow
 
@@ -44,14 +45,20 @@ _COLUMNS = {
 
 
 class Slabinfo:
-    """What a dump says. `columns` are the arguments of `Caches`; rows keep their order, duplicates stay."""
+    """What a dump says, rows in the kernel's order, duplicates kept."""
 
-    __slots__ = ("_caches", "columns", "skipped", "version")
+    __slots__ = ("_caches", "counts", "names", "skipped", "version")
 
     def __init__(
-        self, columns: dict[str, list[str] | list[int]], version: str | None, skipped: Sequence[tuple[int, str]] = ()
+        self,
+        names: list[str],
+        counts: dict[str, list[Any]],
+        version: str | None,
+        skipped: Sequence[tuple[int, str]] = (),
     ) -> None:
-        self.columns = columns
+        self.names = names
+        self.counts = counts
+        """Columns by the names of Caches; those the text lacks are left out."""
         self.version = version
         """`1.1`, `1.2`, `2.0`, `2.1`; None where the text has no version line."""
         self.skipped = list(skipped)
@@ -64,7 +71,7 @@ class Slabinfo:
         if self._caches is None:
             from common.snapshot import Caches  # noqa: PLC0415 - slabdiff does without, and starts twice as fast
 
-            self._caches = Caches(**self.columns)  # type: ignore[arg-type] # the dict's values differ by key
+            self._caches = Caches(self.names, **self.counts)
         return self._caches
 
     @property
@@ -106,7 +113,7 @@ def _parse_intact(text: str) -> Slabinfo | None:
         return None
     if any(max(column) > MAX_COUNT for column in counts.values()):
         return None
-    return Slabinfo({"name": visible_names(fields[0]), **counts}, version)
+    return Slabinfo(visible_names(fields[0]), counts, version)
 
 
 def _whole_rows(fields: list[tuple[str, ...]]) -> bool:

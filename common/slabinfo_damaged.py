@@ -54,9 +54,9 @@ def parse_damaged(text: str) -> Slabinfo:
     return _parse_old(lines, ended=ended) or _Reader(lines, ended=ended).read()
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, list[str] | list[int]]:
-    """The rows as the arguments of Caches; a column nobody knows is left out."""
-    columns: dict[str, list[str] | list[int]] = {"name": visible_names([row.name for row in rows])}
+def _slabinfo(rows: Sequence[Row], version: str | None, skipped: Sequence[tuple[int, str]] = ()) -> Slabinfo:
+    """A column nobody knows is left out."""
+    counts = {}
     for field in (
         "active_objs",
         "num_objs",
@@ -68,8 +68,8 @@ def _columns(rows: Sequence[Row]) -> dict[str, list[str] | list[int]]:
     ):
         column = [row.values.get(field) for row in rows]
         if any(value is not None for value in column):
-            columns[field] = column  # type: ignore[assignment] # optional columns may hold None
-    return columns
+            counts[field] = column
+    return Slabinfo(visible_names([row.name for row in rows]), counts, version, skipped)
 
 
 def _family(version: str | None) -> int | None:
@@ -97,7 +97,7 @@ def _parse_old(lines: list[str], *, ended: bool) -> Slabinfo | None:
         if row is None or line[:1].isspace():
             return None
         rows.append(row)
-    return Slabinfo(_columns(rows), found[1]) if rows else None
+    return _slabinfo(rows, found[1]) if rows else None
 
 
 def _check_header(text: str, line: int) -> None:
@@ -141,7 +141,7 @@ class _Reader:
                     if pattern.match(line):
                         raise SlabinfoError(index + 1, "text", expected, line)
             raise SlabinfoError(first + 1, "text", "the rows of /proc/slabinfo", self.lines[first])
-        return Slabinfo(_columns(self.rows), self.version, self.skipped)
+        return _slabinfo(self.rows, self.version, self.skipped)
 
     def _step(self, index: int) -> int:
         """Reads what starts at this line; how many lines it took."""

@@ -1,0 +1,53 @@
+"""Which caches share one slab: the links of /sys/kernel/slab, live or as a listing of them.
+
+SLUB gives every cache it may merge a folder named by its properties (`:0000128`, `:A-0000192`), and each name that
+shares it a symbolic link; a cache it may not merge has a folder of its own name (mm/slub.c, sysfs_slab_add and
+sysfs_slab_alias, the same from 2.6.22 to 6.18). /proc/slabinfo lists only one name of each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["parse_links", "read_links"]
+
+_LONG = re.compile(
+    r"[bcdlps-][rwxsStT-]{9}\S*\s+[0-9]+\s+\S+\s+\S+\s+[0-9]+\s+"  # mode, links, owner, group, size
+    r"(?:\S+\s+\S+\s+[0-9:]+|[0-9-]+\s+[0-9:.]+(?:\s+[+-][0-9]{4})?)\s"  # Nov 23 18:42, or --time-style=iso
+)
+
+
+def read_links(text: str) -> list[tuple[str, str]]:
+    """(name, target) of the links in a listing: whole lines of `ls -l`, or only their ends. Folders are left out."""
+    links = []
+    for line in text.splitlines():
+        name, arrow, target = line.rpartition(" -> ")
+        if arrow and target.strip():
+            found = _LONG.match(name)
+            links.append((name[found.end() :].strip() if found else name.strip(), target.strip()))
+    return links
+
+
+def parse_links(links: Iterable[tuple[str, str]], names: Iterable[str]) -> dict[str, list[str]]:
+    """The other names, sorted, of every cache in `names` that the kernel merged with some.
+
+    `links` are (name, target) pairs. sysfs has `!` for the `/` of a name (lib/kobject.c).
+    """
+    listed = set(names)
+    sharing: dict[str, set[str]] = {}
+    for name, target in links:
+        folder = target.rpartition("/")[2]
+        members = sharing.setdefault(folder, set() if folder.startswith(":") else {_cache(folder)})
+        if not name.startswith(":"):
+            members.add(_cache(name))
+    aliases: dict[str, list[str]] = {}
+    for members in sharing.values():
+        others = sorted(members - listed)
+        if others:
+            aliases |= {name: list(others) for name in members & listed}
+    return aliases
+
+
+def _cache(name: str) -> str:
+    return name.replace("!", "/")
