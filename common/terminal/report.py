@@ -62,7 +62,10 @@ def render_report(
 def _verdict(report: Report, screen: Screen) -> list[str]:
     found = len(report["findings"]) + report["truncated"]
     if found:
-        text, style = f"{count(found)} finding{'s' if found > 1 else ''}, first things first:", "alarm"
+        text, style = (
+            "1 finding:" if found == 1 else f"{count(found)} findings, in the order in which to look:",
+            "alarm",
+        )
     elif exit_status(report):
         text, style = "nothing could be judged: there is no series long enough in this window", "warn"
     else:
