@@ -19,13 +19,14 @@ from typing import Any
 
 from common.commands import report
 from common.commands.client import Client
+from common.commands.options import server_url
 from common.commands.upload import Uploader
 from common.config import Option
 from common.errors import ConfigError, ServerError
 from common.snapshot import Snapshot, to_wire
 from common.terminal.progress import Progress
 from common.terminal.screen import Screen
-from server.demo_server import ServerProcess
+from server.demo_server import RunningServer, ServerProcess
 from server.simulator.fleet import Fleet, FleetSpec
 from server.simulator.node import Leak, NodeSpec
 from server.simulator.processes import generator
@@ -38,6 +39,7 @@ INTERVAL = 60.0
 LEAK_HOURS, LEAK_BYTES_PER_HOUR = 14.0, 2_400_000.0
 """Of the story behind slabdiff: an LVS node's scsi_cmd_cache lost at least 2.4 MB/h."""
 _USUAL_PORT = 8080
+_Server = ServerProcess | RunningServer
 
 
 def _number(least: int, most: int, text: str) -> int:
@@ -58,6 +60,12 @@ OPTIONS = (
     ),
     Option("once", "end after the report", flag=True),
     Option(
+        "into",
+        "push into this aggregator instead of starting one; a test's, as the nodes stay",
+        server_url,
+        metavar="URL",
+    ),
+    Option(
         "keep", "keep the store in this folder, which must not have one yet (else it goes at the end)", metavar="DIR"
     ),
 )
@@ -69,9 +77,10 @@ def run(options: Namespace) -> int:
     began = time.time()
     fleet = demo_fleet(options.seed, options.nodes, now=began, live=not options.once)
     with _ending_on_sigterm(), _folder(options.keep) as folder:
-        screen.err.write(f"starting an aggregator; simulating {options.nodes} nodes with a day of history\n")
+        place = options.into or "an aggregator of its own"
+        screen.err.write(f"simulating {options.nodes} nodes with a day of history, for {place}\n")
         screen.err.flush()
-        with ServerProcess(folder, port=options.port or _free_port()) as server:
+        with _server(options, folder) as server:
             pushed = _push_history(server, fleet, began, screen)
             screen.err.write(f"pushed {pushed:,} snapshots over HTTP in {time.time() - began:.0f} s\n\n")
             screen.err.flush()
@@ -110,7 +119,7 @@ def demo_fleet(seed: int, nodes: int, *, now: float, live: bool) -> Fleet:
     return Fleet(FleetSpec(seed, specs, (leak,), hours, INTERVAL, start=now - HISTORY_HOURS * 3600), cached=nodes)
 
 
-def _push_history(server: ServerProcess, fleet: Fleet, until: float, screen: Screen) -> int:
+def _push_history(server: _Server, fleet: Fleet, until: float, screen: Screen) -> int:
     """Everything taken up to `until`, two nodes at a time; how many snapshots the aggregator stored."""
     total = len(fleet.spec.nodes) * HISTORY_HOURS * 3600 / INTERVAL
     lock = threading.Lock()
@@ -145,7 +154,7 @@ def _line(snapshot: Snapshot) -> bytes:
     return json.dumps(to_wire(snapshot), separators=(",", ":")).encode()
 
 
-def _report(server: ServerProcess, screen: Screen) -> None:
+def _report(server: _Server, screen: Screen) -> None:
     wanted: dict[str, Any] = {"server": server.address, "token_file": None, "group": None, "json": False}
     try:
         report.run(Namespace(window="24h", screen=screen, **wanted))
@@ -168,12 +177,19 @@ def _afterwards(address: str, fleet: Fleet, options: Namespace) -> list[str]:
         f"  slabhound show {leaking} --server {address}",
         f"  curl '{api}/nodes/{leaking}/diff' -H 'Accept: text/plain'",
         f"  curl '{api}/nodes/{leaking}/snapshots/latest' -H 'Accept: text/plain'",
-        "Ctrl-C ends it all"
-        + (f"; the store stays in {options.keep}." if options.keep else " and leaves nothing behind."),
+        _ending(options),
     ]
 
 
-def _push_on(server: ServerProcess, fleet: Fleet, since: float, screen: Screen) -> None:
+def _ending(options: Namespace) -> str:
+    if options.into:
+        return "Ctrl-C ends the simulated nodes; what they sent stays there."
+    return "Ctrl-C ends it all" + (
+        f"; the store stays in {options.keep}." if options.keep else " and leaves nothing behind."
+    )
+
+
+def _push_on(server: _Server, fleet: Fleet, since: float, screen: Screen) -> None:
     """Sends every node's snapshots as their time comes, until Ctrl-C or SIGTERM."""
     coming = heapq.merge(*(_after(fleet, node.name, since) for node in fleet.spec.nodes), key=lambda s: s.taken_at)
     try:
@@ -198,6 +214,10 @@ def _push_on(server: ServerProcess, fleet: Fleet, since: float, screen: Screen) 
 
 def _after(fleet: Fleet, node: str, since: float) -> Iterator[Snapshot]:
     return (snapshot for snapshot in fleet.snapshots(node) if snapshot.taken_at > since)
+
+
+def _server(options: Namespace, folder: Path) -> _Server:
+    return RunningServer(options.into) if options.into else ServerProcess(folder, port=options.port or _free_port())
 
 
 def _free_port() -> int:

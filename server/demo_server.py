@@ -15,10 +15,31 @@ import httpx
 
 from common.errors import ServerError
 
-__all__ = ["ServerProcess"]
+__all__ = ["RunningServer", "ServerProcess"]
 
 _ROOT = Path(__file__).parents[1]
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+class RunningServer:
+    """An aggregator that somebody else runs, seen as the demo sees its own."""
+
+    def __init__(self, address: str, *, patience: float = 30.0) -> None:
+        """Waits up to `patience` seconds until it is ready. Raises ServerError."""
+        self.address = address
+        deadline = time.monotonic() + patience
+        with httpx.Client(trust_env=False, timeout=2.0) as client:
+            while not _ready(client, address):
+                if time.monotonic() >= deadline:
+                    raise ServerError(f"{address} is no aggregator that is ready: start `slabhound server` there")
+                time.sleep(0.2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def check(self) -> None: ...
 
 
 class ServerProcess:
