@@ -23,6 +23,7 @@ from server.openapi import complete, docs_page
 from server.problems import HANDLERS
 from server.routes import analysis, health, nodes, snapshots
 from server.settings import ServerSettings
+from server.storage import open_store
 from server.storage.base import Store
 
 __all__ = ["create_app"]
@@ -41,9 +42,7 @@ def create_app(
     """
     tokens = Tokens(settings.token_file)
     if store is None:
-        from server.storage import open_store  # noqa: PLC0415 - a store that is given needs no engine
-
-        store = open_store(settings.store, settings=settings, clock=clock)
+        store = open_store(settings.store, retention=settings.retention, clock=clock, max_nodes=settings.max_nodes)
     metrics = Metrics(store.status)
     bodies = Bodies(max_body=settings.max_body, max_pending=settings.max_pending, seconds=settings.body_seconds)
     parts = Parts(

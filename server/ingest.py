@@ -56,14 +56,14 @@ class Ingest:
             except UnknownLayoutError as error:
                 await asyncio.to_thread(self._learn, error.layouts)
                 snapshots = await self._off_loop(body, lambda: self._load(body, lines=lines))
-            return _created(await self._store_all(request, snapshots))
+            return _created(await self._store_all(request, body, snapshots))
 
     async def slabinfo(self, request: Request, facts: Callable[[float], dict[str, Any]]) -> Response:
         """The text of /proc/slabinfo; `facts` gives the other fields of the snapshot from the time of receipt."""
         async with self._bodies.take(request) as body:
             self._count(body)
             caches, skipped = await self._off_loop(body, lambda: _read_dump(body))
-            done = await self._store_all(request, [Snapshot(caches=caches, **facts(self._clock()))])
+            done = await self._store_all(request, body, [Snapshot(caches=caches, **facts(self._clock()))])
             return _created(done, skipped=skipped)
 
     def _load(self, body: bytes, *, lines: bool) -> list[Snapshot]:
@@ -86,12 +86,14 @@ class Ingest:
                     self._layouts.clear()
                 self._layouts[name] = layout
 
-    async def _store_all(self, request: Request, snapshots: list[Snapshot]) -> Appended:
+    async def _store_all(self, request: Request, body: bytes, snapshots: list[Snapshot]) -> Appended:
         now = self._clock()
         sent_at = _sent_at(request)
         offset = None if sent_at is None else round(sent_at - now, 3)
         batch = [Received(snapshot, now, offset) for snapshot in snapshots]
-        done = await asyncio.wrap_future(self._store.append(batch))
+        # Appending encodes the snapshots before it gives its future.
+        future = await self._off_loop(body, lambda: self._store.append(batch))
+        done = await asyncio.wrap_future(future)
         self._metrics.stored.inc(done.stored)
         self._metrics.duplicates.inc(done.duplicates)
         if sent_at is not None:

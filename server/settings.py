@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.analysis.types import AnalysisSettings
+from server.storage import Retention
 
 __all__ = ["ServerSettings", "default_store"]
 
-_DAY = 86400.0
 _SYSTEM = Path("/var/lib/slabhound")
 
 
@@ -25,11 +25,8 @@ class ServerSettings:
     store: str = "sqlite:///slabhound.db"
     token_file: Path | None = None
     """One token a line; blank lines and lines that begin with # are skipped."""
-    retention_raw: float = 7 * _DAY
-    """Seconds that exact snapshots are kept; then the 5-minute and the hourly roll-ups."""
-    retention_5m: float = 30 * _DAY
-    retention_1h: float = 400 * _DAY
-    max_nodes: int = 20_000
+    retention: Retention = field(default_factory=Retention)
+    max_nodes: int = 200_000
     max_body: int = 16 * 2**20
     """Bytes of one request's body, as sent and once inflated."""
     max_pending: int = 64 * 2**20
