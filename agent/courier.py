@@ -76,6 +76,7 @@ class Courier:
 
     def offer(self, entry: bytes) -> None:
         """Takes a fresh snapshot."""
+        self._spool.touch()
         if self._pusher.live and not len(self._spool) and self._hand is None:
             self._hand = entry
             return
