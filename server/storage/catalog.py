@@ -1,0 +1,193 @@
+"""What the store keeps in memory of every node, and the changes a transaction makes to it once it is committed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from common.boots import BootLabels
+from server.storage.base import NodeState
+from server.storage.record import Record, facts_of
+
+__all__ = ["Catalog", "Changes", "Node"]
+
+_UPSERT = """INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET boot = excluded.boot, taken = excluded.taken, first = excluded.first,
+seen = excluded.seen, uptime = excluded.uptime, offset = excluded.offset, allocated = excluded.allocated,
+active = excluded.active, read_seconds = excluded.read_seconds, memory_total = excluded.memory_total,
+memory_available = excluded.memory_available, usual_gap = excluded.usual_gap, facts = excluded.facts"""
+
+
+@dataclass(slots=True)
+class Node:
+    """A node in memory. Only the writer's thread changes it; `state` is replaced whole."""
+
+    id: int
+    state: NodeState
+    facts: str
+    usual_gap: float | None
+    labels: BootLabels
+    boots: dict[str, int] = field(default_factory=dict)
+    """The numbers of its boots, by label."""
+
+
+class Catalog:
+    """All nodes by name, as of the last commit."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.boot_labels: dict[int, str] = {}
+        """By number, for readers: so they stand here before the commit that uses them, and stay when it fails."""
+        boots: dict[int, dict[str, int]] = {}
+        for number, node, label in db.execute("SELECT id, node, label FROM boots"):
+            self.boot_labels[number] = label
+            boots.setdefault(node, {})[label] = number
+        for row in db.execute("SELECT * FROM nodes"):
+            number, name = row[:2]
+            known = boots.get(number, {})
+            state, facts, usual_gap = _from_row(name, row[2:])
+            self.nodes[name] = Node(number, state, facts, usual_gap, BootLabels(known), known)
+        self.next_node = max((n.id for n in self.nodes.values()), default=0) + 1
+        self.next_boot = max(self.boot_labels, default=0) + 1
+        self.recent: int = db.execute("SELECT count(*) FROM recent").fetchone()[0]
+        self.sealed: int = db.execute("SELECT value FROM totals WHERE name = 'sealed'").fetchone()[0]
+        self.forgotten: dict[int, int] = dict(db.execute("SELECT tier, until FROM forgotten"))
+
+    def states(self) -> list[NodeState]:
+        return [node.state for _, node in sorted(self.nodes.items())]
+
+
+class Changes:
+    """What one transaction changes in memory; nothing of it shows before `publish`."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.nodes: dict[str, Node] = {}
+        self.boots: dict[tuple[str, str], int] = {}
+        self.layouts: dict[str, int] = {}
+        self.removed: set[str] = set()
+        """Nodes that are forgotten (and may have come again since: then they stand in `nodes`, too)."""
+        self.after: list[Callable[[], None]] = []
+        """Called once it is committed, in order."""
+
+    def find(self, name: str) -> Node | None:
+        known = self.nodes.get(name)
+        return known if known or name in self.removed else self.catalog.nodes.get(name)
+
+    def boot(self, node: Node, label: str) -> int:
+        """The number of a boot; a new one where it has none."""
+        name = node.state.node
+        number = node.boots.get(label) or self.boots.get((name, label))
+        if number is None:
+            number = self.boots[name, label] = self.catalog.next_boot
+            self.catalog.next_boot += 1
+            self.catalog.boot_labels[number] = label
+        return number
+
+    def heard(self, node: Node, received: int) -> Node:
+        """A duplicate came: the node is alive, and nothing else is new."""
+        state = replace(node.state, last_seen=max(node.state.last_seen, received / 1000))
+        return self._keep(replace(node, state=state))
+
+    def apply(self, node: Node | None, record: Record, label: str, labels: BootLabels) -> Node:
+        """A snapshot came, of a node that is new when `node` is None."""
+        if node is None:
+            number, self.catalog.next_node = self.catalog.next_node, self.catalog.next_node + 1
+            state = _newest(record, label, record.taken, record.received, None)
+            return self._keep(Node(number, state, record.facts, None, labels))
+        old, received = node.state, record.received / 1000
+        usual_gap = node.usual_gap
+        gap = received - old.last_seen
+        if gap >= 1:  # what comes in one delivery says nothing about the pace
+            # A long silence moves the usual gap by little.
+            usual_gap = gap if usual_gap is None else usual_gap + 0.2 * (min(gap, 4 * usual_gap) - usual_gap)
+        first, seen = min(record.taken / 1000, old.first_taken_at), max(received, old.last_seen)
+        if (record.taken / 1000, label) >= (old.taken_at, old.boot):
+            state = _newest(record, label, round(first * 1000), round(seen * 1000), usual_gap)
+            return self._keep(replace(node, state=state, facts=record.facts, usual_gap=usual_gap))
+        interval = facts_of(node.facts).get("interval_seconds")
+        state = replace(
+            old, first_taken_at=first, last_seen=seen, gap_seconds=usual_gap if interval is None else interval
+        )
+        return self._keep(replace(node, state=state, usual_gap=usual_gap))
+
+    def _keep(self, node: Node) -> Node:
+        self.nodes[node.state.node] = node
+        return node
+
+    def flush(self, db: sqlite3.Connection) -> None:
+        """Writes the rows of the nodes that changed."""
+        if self.nodes:
+            db.executemany(_UPSERT, [_to_row(node) for node in self.nodes.values()])
+
+    def publish(self) -> None:
+        for name in self.removed:
+            del self.catalog.nodes[name]
+        self.catalog.nodes.update(self.nodes)
+        for (name, label), number in self.boots.items():
+            if name in self.catalog.nodes:
+                self.catalog.nodes[name].boots[label] = number
+        for step in self.after:
+            step()
+
+
+def _newest(record: Record, label: str, first: int, seen: int, usual_gap: float | None) -> NodeState:
+    snapshot = record.source.snapshot
+    interval = snapshot.interval_seconds
+    return NodeState(
+        snapshot.node,
+        snapshot.group,
+        snapshot.labels,
+        snapshot.kernel,
+        snapshot.machine,
+        snapshot.cpus,
+        label,
+        snapshot.boot_id,
+        snapshot.uptime_seconds,
+        first / 1000,
+        record.taken / 1000,
+        seen / 1000,
+        usual_gap if interval is None else interval,
+        record.offset,
+        record.allocated_bytes,
+        record.active_bytes,
+        snapshot.read_seconds,
+        *record.memory[:2],
+    )
+
+
+def _to_row(node: Node) -> tuple[Any, ...]:
+    s = node.state
+    times = (round(t * 1000) for t in (s.taken_at, s.first_taken_at, s.last_seen))
+    known = (s.uptime_seconds, s.offset_seconds, s.allocated_bytes, s.active_bytes, s.read_seconds)
+    return (node.id, s.node, s.boot, *times, *known, s.memory_total, s.memory_available, node.usual_gap, node.facts)
+
+
+def _from_row(name: str, row: tuple[Any, ...]) -> tuple[NodeState, str, float | None]:
+    boot, taken, first, seen, uptime, offset, allocated, active, read, total, available, usual_gap, text = row
+    facts = facts_of.__wrapped__(text)
+    interval = facts.get("interval_seconds")
+    state = NodeState(
+        name,
+        facts.get("group", "default"),
+        facts.get("labels", {}),
+        facts.get("kernel"),
+        facts.get("machine"),
+        facts.get("cpus"),
+        boot,
+        facts.get("boot_id"),
+        uptime,
+        first / 1000,
+        taken / 1000,
+        seen / 1000,
+        usual_gap if interval is None else interval,
+        offset,
+        allocated,
+        active,
+        read,
+        total,
+        available,
+    )
+    return state, text, usual_gap

@@ -1,0 +1,158 @@
+"""Exact, compact coding of integer and float columns: differences, a byte each where they are small, zstd over all."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = [
+    "compress",
+    "decompress",
+    "join",
+    "pack_floats",
+    "pack_ints",
+    "pack_matrix",
+    "split",
+    "unpack_floats",
+    "unpack_ints",
+    "unpack_matrix",
+]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_ESCAPE = 255
+_RAW = 255
+_SCALES = (0, 1, 2, 3, 4, 6)
+"""Decimal digits tried for a float column before its eight bytes are kept as they are."""
+_local = threading.local()
+
+
+def compress(data: bytes, level: int) -> bytes:
+    """One zstd frame; the compressor is kept for each thread and level, which halves the cost of small frames."""
+    compressors: dict[int, zstd.ZstdCompressor] = _local.__dict__.setdefault("compressors", {})
+    if level not in compressors:
+        compressors[level] = zstd.ZstdCompressor(level=level)
+    return compressors[level].compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def decompress(data: bytes) -> bytes:
+    return zstd.decompress(data)
+
+
+def join(sections: Sequence[bytes], level: int) -> bytes:
+    """Several byte strings in one compressed frame."""
+    head = struct.pack(f"<{len(sections) + 1}I", len(sections), *map(len, sections))
+    return compress(head + b"".join(sections), level)
+
+
+def split(blob: bytes) -> list[bytes]:
+    """What `join` was given."""
+    data = decompress(blob)
+    (count,) = struct.unpack_from("<I", data)
+    lengths = struct.unpack_from(f"<{count}I", data, 4)
+    sections, at = [], 4 + 4 * count
+    for length in lengths:
+        sections.append(data[at : at + length])
+        at += length
+    return sections
+
+
+def _squeeze(values: Ints) -> bytes:
+    """Small values (of either sign) in one byte; the others after them in four or eight."""
+    zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
+    big = zigzag[zigzag >= _ESCAPE]
+    wide = big if len(big) and int(big.max()) >> 32 else big.astype(np.uint32)
+    return np.minimum(zigzag, _ESCAPE).astype(np.uint8).tobytes() + wide.tobytes()
+
+
+def _big(data: bytes, count: int, escapes: int) -> NDArray[np.unsignedinteger]:
+    width = (len(data) - count) // escapes if escapes else 4
+    return np.frombuffer(data, dtype=np.uint64 if width == 8 else np.uint32, offset=count)
+
+
+def _signed(zigzag: NDArray[np.uint64]) -> Ints:
+    return ((zigzag >> np.uint64(1)) ^ (np.uint64(0) - (zigzag & np.uint64(1)))).view(np.int64)
+
+
+def pack_ints(values: Ints) -> bytes:
+    """Any int64 column; differences wrap around, so nothing can overflow."""
+    return _squeeze(np.diff(values, prepend=np.int64(0)))
+
+
+def unpack_ints(data: bytes, count: int) -> Ints:
+    small = np.frombuffer(data, dtype=np.uint8, count=count)
+    zigzag = small.astype(np.uint64)
+    at = np.flatnonzero(small == _ESCAPE)
+    zigzag[at] = _big(data, count, len(at))
+    return np.cumsum(_signed(zigzag), dtype=np.int64)
+
+
+def pack_floats(values: Floats) -> bytes:
+    """Any float64 column, to the last bit but for the sign of zero; NaN stands for unknown.
+
+    Figures that were written with few decimals are kept as integers.
+    """
+    known = ~np.isnan(values)
+    given = values[known]
+    mask = b"" if len(given) == len(values) else np.packbits(known).tobytes()
+    head = bytes([len(mask) > 0])
+    for digits in _SCALES:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.rint(given * 10.0**digits)
+            exact = bool(np.all((np.abs(scaled) < 2**53) & (scaled / 10.0**digits == given)))
+        if exact:
+            return head + bytes([digits]) + mask + pack_ints(scaled.astype(np.int64))
+    return head + bytes([_RAW]) + mask + given.tobytes()
+
+
+def unpack_floats(data: bytes, count: int) -> Floats:
+    masked, digits, at = data[0], data[1], 2
+    known = np.ones(count, dtype=np.bool_)
+    if masked:
+        length = (count + 7) // 8
+        known = np.unpackbits(np.frombuffer(data, dtype=np.uint8, offset=at, count=length), count=count).view(np.bool_)
+        at += length
+    values = np.full(count, np.nan)
+    if digits == _RAW:
+        values[known] = np.frombuffer(data, dtype=np.float64, offset=at)
+    else:
+        values[known] = unpack_ints(data[at:], int(known.sum())) / 10.0**digits
+    return values
+
+
+def pack_matrix(matrix: Ints) -> bytes:
+    """[T, C] counts, each column's differences over time side by side."""
+    steps = matrix.copy()
+    steps[1:] -= matrix[:-1]
+    return _squeeze(np.ascontiguousarray(steps.T).ravel())
+
+
+def unpack_matrix(data: bytes, times: int, width: int, columns: NDArray[np.intp] | None = None) -> Ints:
+    """The [T, C] counts again, or only some `columns` of them, which costs accordingly less."""
+    count = times * width
+    small = np.frombuffer(data, dtype=np.uint8, count=count)
+    at = np.flatnonzero(small == _ESCAPE)
+    big = _big(data, count, len(at))
+    if columns is None:
+        zigzag = small.astype(np.uint64)
+        zigzag[at] = big
+        zigzag = zigzag.reshape(width, times)
+    else:
+        zigzag = small.reshape(width, times)[columns].astype(np.uint64)
+        place = np.full(width, -1, dtype=np.intp)
+        place[columns] = np.arange(len(columns))
+        row = place[at // times]
+        kept = row >= 0
+        zigzag[row[kept], at[kept] % times] = big[kept]
+    return np.ascontiguousarray(np.cumsum(_signed(zigzag), axis=1, dtype=np.int64).T)

@@ -1,0 +1,113 @@
+"""What an append does inside the writer's transaction: bounds, boots, duplicates, layouts, rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+from common.boots import BootLabels
+from common.errors import SnapshotError
+from server.storage.base import Appended
+from server.storage.catalog import Changes
+from server.storage.codec import split, unpack_ints
+from server.storage.layouts import LayoutBook, pack_layout
+from server.storage.record import Record
+
+__all__ = ["HOUR", "append", "sealed_instants"]
+
+HOUR = 3_600_000
+"""Milliseconds."""
+_INSERT = f"INSERT INTO recent VALUES ({', '.join('?' * 15)})"  # noqa: S608 - question marks only
+
+
+def append(
+    db: sqlite3.Connection, changes: Changes, records: Sequence[Record], book: LayoutBook, max_nodes: int
+) -> Appended:
+    """Writes what is new. Raises SnapshotError, with nothing changed, when there would be too many nodes."""
+    _check_bound(changes, records, max_nodes)
+    rows, batch, duplicates = [], set(), 0
+    for record in records:
+        snapshot = record.source.snapshot
+        node = changes.find(snapshot.node)
+        labels = node.labels if node else BootLabels()
+        label = labels.label(snapshot.boot_id, snapshot.taken_at, snapshot.uptime_seconds)
+        if node:
+            boot = changes.boot(node, label)
+            key = (node.id, record.taken, boot)
+            newest = record.taken > node.state.taken_at * 1000 + 0.5
+            if not newest and (key in batch or _is_stored(db, *key)):
+                changes.heard(node, record.received)
+                duplicates += 1
+                continue
+        node = changes.apply(node, record, label, labels)
+        boot = changes.boot(node, label)
+        if (snapshot.node, label) in changes.boots:
+            db.execute("INSERT OR IGNORE INTO boots VALUES (?, ?, ?)", (boot, node.id, label))
+        batch.add((node.id, record.taken, boot))
+        rows.append(
+            (
+                None,
+                node.id,
+                record.taken,
+                boot,
+                _layout(db, changes, record, book),
+                record.received,
+                record.offset,
+                snapshot.uptime_seconds,
+                snapshot.read_seconds,
+                *record.memory,
+                record.facts,
+                record.counts,
+            )
+        )
+    db.executemany(_INSERT, rows)
+    catalog, stored = changes.catalog, len(rows)
+
+    def count() -> None:
+        catalog.recent += stored
+
+    changes.after.append(count)
+    return Appended(stored, duplicates)
+
+
+def _check_bound(changes: Changes, records: Sequence[Record], max_nodes: int) -> None:
+    names = {record.source.snapshot.node for record in records}
+    fresh = [name for name in names if changes.find(name) is None]
+    known = len(changes.catalog.nodes.keys() - changes.removed | changes.nodes.keys()) if fresh else 0
+    if known + len(fresh) > max_nodes:
+        raise SnapshotError(
+            f"node {min(fresh)} would be one more than the {max_nodes} nodes this store takes: raise max-nodes"
+        )
+
+
+def _layout(db: sqlite3.Connection, changes: Changes, record: Record, book: LayoutBook) -> int:
+    number = book.ids.get(record.layout) or changes.layouts.get(record.layout)
+    if number is None:
+        caches = record.source.snapshot.caches
+        number, book.next_id = book.next_id, book.next_id + 1
+        width = len(caches)
+        db.execute("INSERT INTO layouts VALUES (?, ?, ?, ?)", (number, record.layout, width, pack_layout(caches)))
+        changes.layouts[record.layout] = number
+        book.describe(number, record.layout, width)
+        changes.after.append(partial(book.publish, number))
+    book.used.add(number)
+    return number
+
+
+def _is_stored(db: sqlite3.Connection, node: int, taken: int, boot: int) -> bool:
+    key = (node, taken, boot)
+    if db.execute("SELECT 1 FROM recent WHERE node = ? AND taken = ? AND boot = ?", key).fetchone():
+        return True
+    sealed = db.execute(
+        "SELECT samples FROM sealed WHERE node = ? AND start = ? AND boot = ? AND first <= ? AND last >= ?",
+        (node, taken // HOUR, boot, taken, taken),
+    )
+    return any(taken in sealed_instants(blob) for (blob,) in sealed)
+
+
+@lru_cache(maxsize=16)
+def sealed_instants(blob: bytes) -> set[int]:
+    """The instants (milliseconds) of a sealed hour."""
+    size, _, _, taken, *_ = split(blob)
+    return set(unpack_ints(taken, int.from_bytes(size, "little")).tolist())

@@ -1,0 +1,88 @@
+"""Maintenance: sealing and forgetting in slices short enough that appends in between never notice."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from functools import partial
+
+from server.storage.catalog import Catalog
+from server.storage.connections import ReaderPool
+from server.storage.layouts import LayoutBook
+from server.storage.record import milliseconds
+from server.storage.retention import (
+    Retention,
+    expired_rollups,
+    expired_sealed,
+    forget_layouts,
+    forget_nodes,
+    give_back,
+    lost_nodes,
+    unused_layouts,
+)
+from server.storage.rollups import SPANS
+from server.storage.seal import Sealing, due, seal_node
+from server.storage.writer import Work, Writer
+
+__all__ = ["Maintenance"]
+
+_SLICE = 600
+"""Snapshots sealed in one transaction: some 10 ms."""
+
+
+class Maintenance:
+    """Reads and compresses in the caller's thread; only the rows that come of it go through the writer."""
+
+    def __init__(
+        self, pool: ReaderPool, writer: Writer, catalog: Catalog, book: LayoutBook, retention: Retention
+    ) -> None:
+        self._pool, self._writer, self._catalog, self._book = pool, writer, catalog, book
+        self._retention = retention
+        self._alone = threading.Lock()
+        self.counters: Counter[str] = Counter()
+
+    def run(self, now: float) -> None:
+        """One round at `now` (epoch seconds); rounds never overlap, as sealing reads what it replaces."""
+        with self._alone:
+            self._writer.submit(lambda _db, _changes: self._book.used.clear()).result()  # also tries the disk
+            self._seal(milliseconds(now))
+            self._forget(now)
+
+    def _seal(self, now: int) -> None:
+        with self._pool.read() as db:
+            waiting = due(db, now)
+        while waiting:
+            sealing = Sealing()
+            with self._pool.read() as db:
+                last = None
+                # A node's next hours are read only after its former ones are written.
+                while waiting and len(sealing.recent) < _SLICE and waiting[-1][0] != last:
+                    last, hours = waiting.pop(0)
+                    seal_node(db, last, hours, self._book, sealing)
+                    if waiting and waiting[0][0] == last:
+                        break
+            self.counters["sealed_snapshots"] += self._writer.submit(sealing.work, len(sealing.recent)).result()
+            self.counters["sealed_chunks"] += len(sealing.sealed)
+
+    def _repeat(self, work: Work[int], name: str) -> int:
+        total = 0
+        while done := self._writer.submit(work, 200).result():
+            total += done
+        self.counters[name] += total
+        return total
+
+    def _forget(self, now: float) -> None:
+        before = milliseconds(now - self._retention.snapshots)
+        forgotten = self._repeat(partial(expired_sealed, before=before), "forgotten_chunks")
+        for width in SPANS:
+            before = milliseconds(now - self._retention.of(width))
+            forgotten += self._repeat(partial(expired_rollups, width=width, before=before), "forgotten_rows")
+        if not forgotten:
+            return
+        with self._pool.read() as db:
+            nodes, layouts = lost_nodes(db, self._catalog), unused_layouts(db)
+        gone = self._writer.submit(partial(forget_nodes, names=nodes))
+        self.counters["forgotten_nodes"] += gone.result()
+        gone = self._writer.submit(partial(forget_layouts, numbers=layouts, book=self._book))
+        self.counters["forgotten_layouts"] += gone.result()
+        self._repeat(give_back, "pages_given_back")

@@ -1,0 +1,186 @@
+"""One snapshot as a row of the recent table, and back again, exact to the bit the sender gave."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+from common.errors import SnapshotError
+from common.snapshot import LAYOUT_COLUMNS, Caches, Memory, Snapshot
+from server.buckets import MEMORY_COLUMNS
+from server.storage.base import Received
+from server.storage.codec import Ints, compress, decompress
+from server.storage.samples import UNKNOWN, Counts, Samples
+
+__all__ = ["LARGEST", "Record", "decode_counts", "decode_pair", "encode", "facts_of", "milliseconds", "to_snapshot"]
+
+LARGEST = 2**63 - 1
+_LEVEL = 1
+_COLUMNS = ("active_objs", "num_objs", "num_slabs", "active_slabs")
+_FACTS = ("group", "interval_seconds", "boot_id", "kernel", "machine", "cpus", "page_size")
+_ABSENT, _SAME, _NARROW, _WIDE = b"-", b"=", b"I", b"q"
+"""How a column is kept: not at all; as the one before; in four bytes an entry; in eight, with UNKNOWN entries."""
+_SIZES = {_NARROW: 4, _WIDE: 8, _ABSENT: 0, _SAME: 0}
+
+
+@dataclass(slots=True)
+class Record:
+    """A snapshot ready to be written; times are milliseconds since the epoch."""
+
+    source: Received
+    layout: str
+    taken: int
+    received: int
+    offset: float | None
+    memory: tuple[int | None, ...]
+    facts: str
+    counts: bytes
+    allocated_bytes: int
+    active_bytes: int
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def encode(received: Received, layout: str) -> Record:
+    """Raises SnapshotError for what no kernel says: negative counts, columns of unequal length."""
+    snapshot, caches = received.snapshot, received.snapshot.caches
+    memory = snapshot.memory
+    sizes: tuple[int | None, ...] = (None,) * 4
+    if memory is not None:
+        sizes = tuple(getattr(memory, name) for name in MEMORY_COLUMNS)
+        for name, size in zip(MEMORY_COLUMNS, sizes, strict=True):
+            if size is not None and not 0 <= size <= LARGEST:
+                raise SnapshotError(f"node {snapshot.node}: memory.{name} is {size}: give bytes from 0 to 2^63-1")
+    return Record(
+        received,
+        layout,
+        milliseconds(snapshot.taken_at),
+        milliseconds(received.received_at),
+        None if received.offset_seconds is None else round(received.offset_seconds, 3),
+        sizes,
+        _facts(snapshot),
+        _encode_counts(snapshot.node, caches),
+        min(sum(map(mul, caches.num_objs, caches.obj_size)), LARGEST),
+        min(sum(map(mul, caches.active_objs, caches.obj_size)), LARGEST),
+    )
+
+
+def _facts(snapshot: Snapshot) -> str:
+    facts: dict[str, Any] = {name: value for name in _FACTS if (value := getattr(snapshot, name)) is not None}
+    if snapshot.labels:
+        facts["labels"] = snapshot.labels
+    if snapshot.memory is not None:
+        facts["memory"] = True
+    absent = [name for name in _COLUMNS if getattr(snapshot.caches, name) is None]
+    if absent:
+        facts["absent"] = absent
+    return json.dumps(facts, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def facts_of(text: str) -> dict[str, Any]:
+    """The facts of a record; shared, so not to be changed."""
+    facts: dict[str, Any] = json.loads(text)
+    return facts
+
+
+def _encode_counts(node: str, caches: Caches) -> bytes:
+    rows = len(caches)
+    kinds, payload, before = b"", [], None
+    for name in _COLUMNS:
+        values = getattr(caches, name)
+        if values is not None and len(values) != rows:
+            raise SnapshotError(f"node {node}: caches.{name} has {len(values)} entries for {rows} names")
+        if values is None:
+            kinds += _ABSENT
+        elif values == before:
+            kinds += _SAME
+        else:
+            kind, data = _column(node, name, values)
+            kinds += kind
+            payload.append(data)
+        before = values
+    return compress(kinds + b"".join(payload), _LEVEL)
+
+
+def _column(node: str, name: str, values: Sequence[Any]) -> tuple[bytes, bytes]:
+    try:
+        return _NARROW, array("I", values).tobytes()
+    except (OverflowError, TypeError):  # something larger, unknown, or wrong
+        pass
+    known = [value for value in values if value is not None]
+    if not all(isinstance(value, int) and 0 <= value <= LARGEST for value in known):
+        raise SnapshotError(f"node {node}: caches.{name} has an entry that is no count from 0 to 2^63-1")
+    return _WIDE, array("q", [UNKNOWN if value is None else value for value in values]).tobytes()
+
+
+def decode_counts(blob: bytes, rows: int) -> Counts:
+    """The counts of one record as [1, rows] arrays."""
+    data = decompress(blob)
+    at, columns = len(_COLUMNS), {}
+    values = np.full(rows, UNKNOWN, dtype=np.int64)
+    for index, name in enumerate(_COLUMNS):
+        kind = data[index : index + 1]
+        if kind == _ABSENT:
+            values = np.full(rows, UNKNOWN, dtype=np.int64)
+        elif kind != _SAME:
+            values = np.frombuffer(data, "<u4" if kind == _NARROW else "<i8", rows, at).astype(np.int64)
+        at += rows * _SIZES[kind]
+        columns[name] = values[None, :]
+    return Counts(**columns)
+
+
+def decode_pair(blobs: Sequence[bytes], rows: int) -> tuple[Ints, Ints]:
+    """num_objs and active_objs of many records, [T, rows] each: all that a window needs."""
+    active, num = np.empty((len(blobs), rows), dtype=np.int64), np.empty((len(blobs), rows), dtype=np.int64)
+    for index, blob in enumerate(blobs):
+        data = decompress(blob)
+        head, at = data[:2], len(_COLUMNS)
+        if head == b"II":
+            active[index], num[index] = np.frombuffer(data, "<u4", 2 * rows, at).reshape(2, rows)
+        else:
+            first, second = data[:1], data[1:2]
+            active[index] = np.frombuffer(data, "<u4" if first == _NARROW else "<i8", rows, at)
+            at += rows * _SIZES[first]
+            narrow = second == _NARROW
+            num[index] = active[index] if second == _SAME else np.frombuffer(data, "<u4" if narrow else "<i8", rows, at)
+    return num, active
+
+
+def _optional(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def to_snapshot(node: str, samples: Samples, counts: Counts, row: int, layout: Caches) -> Snapshot:
+    """The snapshot in that row, with the columns of its layout."""
+    facts = facts_of(samples.facts[row])
+    absent = facts.get("absent", ())
+    columns: dict[str, Any] = {
+        name: list(column) for name in LAYOUT_COLUMNS if (column := getattr(layout, name)) is not None
+    }
+    for name in _COLUMNS:
+        values = getattr(counts, name)[row].tolist()
+        if name not in absent:
+            columns[name] = [None if value == UNKNOWN else value for value in values]
+    memory = None
+    if "memory" in facts:
+        memory = Memory(*(None if value == UNKNOWN else value for value in samples.memory[row].tolist()))
+    return Snapshot(
+        node,
+        int(samples.taken[row]) / 1000,
+        Caches(**columns),
+        labels=dict(facts.get("labels", {})),
+        uptime_seconds=_optional(samples.uptime[row]),
+        read_seconds=_optional(samples.read_seconds[row]),
+        memory=memory,
+        **{name: facts[name] for name in _FACTS if name in facts},
+    )

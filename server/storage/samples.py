@@ -1,0 +1,156 @@
+"""Snapshots of one node, boot and layout as columns, and how an hour of them is sealed into one compressed chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.buckets import Block, raw_block
+from server.storage.codec import (
+    Floats,
+    Ints,
+    join,
+    pack_floats,
+    pack_ints,
+    pack_matrix,
+    split,
+    unpack_floats,
+    unpack_ints,
+    unpack_matrix,
+)
+
+__all__ = [
+    "UNKNOWN",
+    "Counts",
+    "Samples",
+    "concatenate",
+    "pack_counts",
+    "pack_samples",
+    "to_block",
+    "unpack_counts",
+    "unpack_samples",
+]
+
+UNKNOWN = -1
+"""Stands for None in integer columns: counts and sizes are never negative."""
+LEVEL = 9
+"""zstd's; measured on recorded kernels: 10 % smaller than 3, and half the time of 15, which saves 5 % more."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """T snapshots without their counts, by time. Times are milliseconds since the epoch; NaN and UNKNOWN mean None."""
+
+    taken: Ints
+    received: Ints
+    offset: Floats
+    uptime: Floats
+    read_seconds: Floats
+    memory: Ints
+    """[T, 4] bytes, server.buckets.MEMORY_COLUMNS."""
+    facts: list[str]
+    """What seldom changes, as JSON (see server.storage.record)."""
+
+    def __len__(self) -> int:
+        return len(self.taken)
+
+    def take(self, rows: NDArray[np.intp]) -> Samples:
+        arrays: dict[str, Any] = {f.name: getattr(self, f.name)[rows] for f in fields(self)[:-1]}
+        return Samples(**arrays, facts=[self.facts[i] for i in rows])
+
+
+@dataclass(slots=True)
+class Counts:
+    """[T, C] counts of the same snapshots; UNKNOWN means None."""
+
+    active_objs: Ints
+    num_objs: Ints
+    active_slabs: Ints
+    num_slabs: Ints
+
+    def take(self, rows: NDArray[np.intp]) -> Counts:
+        return Counts(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+def concatenate(parts: Sequence[tuple[Samples, Counts]]) -> tuple[Samples, Counts]:
+    """Parts of one node, boot and layout as one, by time."""
+    names = [f.name for f in fields(Samples)[:-1]]
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(s, name) for s, _ in parts]) for name in names}
+    samples = Samples(**arrays, facts=[text for s, _ in parts for text in s.facts])
+    counts = Counts(*(np.concatenate([getattr(c, f.name) for _, c in parts]) for f in fields(Counts)))
+    order = np.argsort(samples.taken, kind="stable")
+    return samples.take(order), counts.take(order)
+
+
+def to_block(boot: str, layout: str, samples: Samples, num: Ints, active: Ints) -> Block:
+    """The samples as buckets of one snapshot each."""
+    memory = np.where(samples.memory == UNKNOWN, np.nan, samples.memory)
+    return raw_block(boot, layout, samples.taken / 1000.0, samples.uptime, memory, num, active)
+
+
+def pack_samples(samples: Samples) -> bytes:
+    distinct = {text: index for index, text in enumerate(dict.fromkeys(samples.facts))}
+    which = np.array([distinct[text] for text in samples.facts], dtype=np.int64)
+    sections = [
+        np.int64(len(samples)).tobytes(),
+        "\n".join(distinct).encode(),
+        pack_ints(which),
+        pack_ints(samples.taken),
+        pack_ints(samples.received - samples.taken),
+        pack_floats(samples.offset),
+        pack_floats(samples.uptime),
+        pack_floats(samples.read_seconds),
+        *(pack_ints(samples.memory[:, i]) for i in range(4)),
+    ]
+    return join(sections, LEVEL)
+
+
+def unpack_samples(blob: bytes) -> Samples:
+    size, texts, which, taken, received, offset, uptime, read, *memory = split(blob)
+    count = int(np.frombuffer(size, dtype=np.int64)[0])
+    distinct = texts.decode().split("\n")
+    times = unpack_ints(taken, count)
+    return Samples(
+        times,
+        unpack_ints(received, count) + times,
+        unpack_floats(offset, count),
+        unpack_floats(uptime, count),
+        unpack_floats(read, count),
+        np.stack([unpack_ints(m, count) for m in memory], axis=1),
+        [distinct[i] for i in unpack_ints(which, count)],
+    )
+
+
+def pack_counts(counts: Counts, per_slab: Ints) -> bytes:
+    """`per_slab`: [C] objects a slab holds (0 where unknown), from the layout.
+
+    A kernel's four counts say nearly the same thing: objects are slabs times objects per slab, most objects are in
+    use. So what is kept is how far each is from what the one before foretells; that is mostly zero. All of it wraps
+    around at 64 bits, both ways alike.
+    """
+    sections = [
+        pack_matrix(counts.num_slabs),
+        pack_matrix(counts.num_slabs - counts.active_slabs),
+        pack_matrix(counts.num_objs - counts.num_slabs * per_slab),
+        pack_matrix(counts.num_objs - counts.active_objs),
+    ]
+    return join(sections, LEVEL)
+
+
+def unpack_counts(
+    blob: bytes, times: int, per_slab: Ints, columns: NDArray[np.intp] | None = None, *, slabs: bool = True
+) -> Counts:
+    """`columns`: only these rows of the layout; without `slabs` the counts of active slabs are left unknown."""
+    width = len(per_slab)
+    sections = split(blob)
+    num_slabs = unpack_matrix(sections[0], times, width, columns)
+    unused_slabs = unpack_matrix(sections[1], times, width, columns) if slabs else None
+    each = per_slab if columns is None else per_slab[columns]
+    num_objs = unpack_matrix(sections[2], times, width, columns) + num_slabs * each
+    active_objs = num_objs - unpack_matrix(sections[3], times, width, columns)
+    active_slabs = np.full_like(num_slabs, UNKNOWN) if unused_slabs is None else num_slabs - unused_slabs
+    return Counts(active_objs, num_objs, active_slabs, num_slabs)

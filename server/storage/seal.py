@@ -1,0 +1,146 @@
+"""Sealing: the snapshots of an hour that is over become one chunk, and enter the roll-ups."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from server.buckets import Block, coarsen
+from server.storage.catalog import Changes
+from server.storage.ingest import HOUR
+from server.storage.layouts import LayoutBook
+from server.storage.reader import RECENT_COLUMNS, recent_samples
+from server.storage.record import decode_counts
+from server.storage.rollups import SPANS, pack_block, unpack_block
+from server.storage.samples import (
+    Counts,
+    Samples,
+    concatenate,
+    pack_counts,
+    pack_samples,
+    to_block,
+    unpack_counts,
+    unpack_samples,
+)
+
+__all__ = ["GRACE", "Sealing", "due", "seal_node"]
+
+GRACE = 300_000
+"""Milliseconds after the end of an hour in which late snapshots still find it open: merging later costs more."""
+_LONGEST = 2 * HOUR
+"""Since receipt: seals the hours of clocks that run ahead."""
+_HOURS = 24
+"""Hours of one node sealed at once; bounds the memory an import takes."""
+
+Part = tuple[Samples, Counts]
+
+
+@dataclass(slots=True)
+class Sealing:
+    """What is to be written: rows to delete from recent, rows to put in their place."""
+
+    recent: list[tuple[int]] = field(default_factory=list)
+    sealed: list[tuple[Any, ...]] = field(default_factory=list)
+    rollups: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def work(self, db: sqlite3.Connection, changes: Changes) -> int:
+        """Runs in the writer. A replaced row moves to the end of its table, where rows lie closest."""
+        if not self.recent:
+            return 0
+        db.executemany("DELETE FROM recent WHERE id = ?", self.recent)
+        db.executemany("INSERT OR REPLACE INTO sealed VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.sealed)
+        db.executemany("INSERT OR REPLACE INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", self.rollups)
+        count, catalog = len(self.recent), changes.catalog
+        db.execute("UPDATE totals SET value = value + ? WHERE name = 'sealed'", (count,))
+
+        def publish() -> None:
+            catalog.recent -= count
+            catalog.sealed += count
+
+        changes.after.append(publish)
+        return count
+
+
+def due(db: sqlite3.Connection, now: int) -> list[tuple[int, list[int]]]:
+    """(node, hours) to be sealed at `now` (milliseconds), by node."""
+    query = (
+        f"SELECT node, taken / {HOUR} AS hour FROM recent GROUP BY node, hour "  # noqa: S608 - a number
+        f"HAVING (hour + 1) * {HOUR} + {GRACE} <= ? OR max(received) + {_LONGEST} <= ? ORDER BY node, hour"
+    )
+    found = db.execute(query, (now, now)).fetchall()
+    return [
+        (node, hours[at : at + _HOURS])
+        for node, rows in groupby(found, key=lambda row: row[0])
+        for hours in [[hour for _, hour in rows]]
+        for at in range(0, len(hours), _HOURS)
+    ]
+
+
+def seal_node(db: sqlite3.Connection, node: int, hours: Sequence[int], book: LayoutBook, into: Sealing) -> None:
+    """Adds to `into` what sealing these hours of the node takes, late snapshots merged with what is sealed already."""
+    fresh: dict[tuple[int, int], list[tuple[Block, int]]] = {}
+    for hour in hours:
+        for boot, number, part in _parts(db, node, hour, book, into):
+            fresh.setdefault((boot, number), []).append(_block(part))
+            into.sealed.append(_chunk(db, node, hour, boot, number, book, part))
+    for (boot, number), blocks in fresh.items():
+        for width, span in SPANS.items():
+            into.rollups += _merge(db, (node, width), span, (boot, number), blocks)
+
+
+def _parts(
+    db: sqlite3.Connection, node: int, hour: int, book: LayoutBook, into: Sealing
+) -> Iterator[tuple[int, int, Part]]:
+    query = (
+        f"SELECT id, boot, layout, counts, {RECENT_COLUMNS} FROM recent "  # noqa: S608 - constant
+        "WHERE node = ? AND taken BETWEEN ? AND ? ORDER BY taken"
+    )
+    groups: dict[tuple[int, int], list[tuple[Any, ...]]] = {}
+    for row, boot, number, *rest in db.execute(query, (node, hour * HOUR, (hour + 1) * HOUR - 1)):
+        into.recent.append((row,))
+        groups.setdefault((boot, number), []).append(tuple(rest))
+    for (boot, number), rows in groups.items():
+        width = book.width(number)
+        parts = [(recent_samples([row[1:]]), decode_counts(row[0], width)) for row in rows]
+        yield boot, number, concatenate(parts)
+
+
+def _block(part: Part) -> tuple[Block, int]:
+    samples, counts = part
+    return to_block("", "", samples, counts.num_objs, counts.active_objs), int(samples.received.max())
+
+
+def _chunk(
+    db: sqlite3.Connection, node: int, hour: int, boot: int, number: int, book: LayoutBook, part: Part
+) -> tuple[Any, ...]:
+    per_slab = book.load(db, number).per_slab
+    key = (node, hour, boot, number)
+    query = "SELECT samples, counts FROM sealed WHERE node = ? AND start = ? AND boot = ? AND layout = ?"
+    before = db.execute(query, key).fetchone()
+    if before:
+        samples = unpack_samples(before[0])
+        part = concatenate([(samples, unpack_counts(before[1], len(samples), per_slab)), part])
+    samples, counts = part
+    bounds = (int(samples.taken[0]), int(samples.taken[-1]), int(samples.received.max()), len(samples))
+    return (*key, *bounds, pack_samples(samples), pack_counts(counts, per_slab))
+
+
+def _merge(
+    db: sqlite3.Connection, tier: tuple[int, int], span: int, series: tuple[int, int], fresh: list[tuple[Block, int]]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of one roll-up with the fresh snapshots in them; a block never spans two rows, being of one hour."""
+    query = (
+        "SELECT buckets, received FROM rollups WHERE node = ? AND width = ? AND start = ? AND boot = ? AND layout = ?"
+    )
+    for start, group in groupby(fresh, key=lambda item: int(item[0].time[0] // span)):
+        key = (*tier, start, *series)
+        items = list(group)
+        blocks, received = [block for block, _ in items], max(at for _, at in items)
+        before = db.execute(query, key).fetchone()
+        if before:
+            blocks.append(unpack_block("", "", before[0]))
+            received = max(received, before[1])
+        yield (*key, received, pack_block(coarsen(blocks, tier[1])))

@@ -1,0 +1,199 @@
+"""The embedded store: one SQLite file, one writer thread, readers that never wait for it."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+from common.errors import SlabhoundError, StoreError
+from common.snapshot import Caches
+from common.times import LATEST
+from server.assemble import assemble_boots
+from server.buckets import WIDTHS, NodeSeries
+from server.storage import ingest, migrations, reader
+from server.storage.base import Appended, Instant, NodeState, Received, Stored, StoreStatus
+from server.storage.catalog import Catalog, Node
+from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors
+from server.storage.layouts import LayoutBook
+from server.storage.maintenance import Maintenance
+from server.storage.record import encode, milliseconds
+from server.storage.retention import Retention
+from server.storage.windows import WindowReader
+from server.storage.writer import Writer
+
+__all__ = ["SqliteStore"]
+
+_NODES_AT_ONCE = 32
+"""Nodes of a window read in one transaction: short, so that the log can be copied in between."""
+
+
+class SqliteStore:
+    """An archive of snapshots in one file (see server.storage.base.Store for what its methods promise)."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention: Retention | None = None,
+        clock: Callable[[], float],
+        max_nodes: int = 200_000,
+    ) -> None:
+        """Opens or makes the store at `path`. Raises StoreError with what is wrong with it."""
+        self._path, self._max_nodes = path, max_nodes
+        self._lock = lock_file(path)
+        try:
+            with plain_errors(path):
+                db = self._open(path, clock())
+                self._catalog, self._book = Catalog(db), LayoutBook(db)
+        except BaseException:
+            self._lock.close()
+            raise
+        self._pool = ReaderPool(path)
+        self._writer = Writer(path, db, self._catalog)
+        keep = retention or Retention()
+        self._maintenance = Maintenance(self._pool, self._writer, self._catalog, self._book, keep)
+        self._problem: str | None = None
+        self._counters: Counter[str] = Counter()
+        self._closed = False
+
+    @staticmethod
+    def _open(path: Path, now: float) -> sqlite3.Connection:
+        if path.exists():
+            looking = connect(path, readonly=True)
+            try:
+                migrations.check(looking, path)
+            finally:
+                looking.close()
+        db = connect(path)
+        try:
+            migrations.migrate(db, now)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def append(self, batch: Sequence[Received]) -> Future[Appended]:
+        """Encodes in the caller's thread, writes in the writer's."""
+        try:
+            records = [encode(item, self._book.identify(item.snapshot.caches)) for item in batch]
+        except SlabhoundError as error:
+            refused: Future[Appended] = Future()
+            refused.set_exception(error)
+            return refused
+        future = self._writer.submit(
+            lambda db, changes: ingest.append(db, changes, records, self._book, self._max_nodes), max(len(records), 1)
+        )
+        future.add_done_callback(self._count)
+        return future
+
+    def _count(self, future: Future[Appended]) -> None:
+        if future.exception() is None:
+            self._counters["appended"] += future.result().stored
+            self._counters["duplicates"] += future.result().duplicates
+        else:
+            self._counters["refused_batches"] += 1
+
+    def nodes(self) -> list[NodeState]:
+        return self._catalog.states()
+
+    def layout(self, layout: str) -> Caches | None:
+        number = self._book.ids.get(layout)
+        if number is None:
+            return None
+        with self._pool.read() as db:
+            columns = self._book.load(db, number).caches
+        return replace(columns, active_objs=[], num_objs=[])
+
+    def _node(self, name: str) -> Node | None:
+        return self._catalog.nodes.get(name)
+
+    def at(self, node: str, instant: float | None) -> Stored | None:
+        return self._at(node, milliseconds(LATEST) if instant is None else _floor(instant))
+
+    def first(self, node: str) -> Stored | None:
+        return self._at(node, None)
+
+    def _at(self, name: str, instant: int | None) -> Stored | None:
+        node = self._node(name)
+        if node is None:
+            return None
+        with self._pool.read() as db:
+            return reader.at(db, node.id, name, self._book, self._catalog.boot_labels, instant)
+
+    def instants(
+        self, node: str, start: float | None, end: float | None, *, after: tuple[float, str] | None, limit: int
+    ) -> list[Instant]:
+        known = self._node(node)
+        if known is None:
+            return []
+        bounds = (0 if start is None else _ceil(start), milliseconds(LATEST) if end is None else _floor(end))
+        past = None if after is None else (milliseconds(after[0]), after[1])
+        with self._pool.read() as db:
+            return reader.instants(db, known.id, self._book, self._catalog.boot_labels, bounds, past, limit)
+
+    def window(
+        self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None
+    ) -> Iterator[NodeSeries]:
+        """Raises StoreError for a width that is none of server.buckets.WIDTHS."""
+        if width not in WIDTHS:
+            raise StoreError(f"buckets of {width} s are not kept: choose one of {', '.join(map(str, WIDTHS))}")
+        wanted = None if caches is None else frozenset(caches)
+        low, high = _ceil(start), _floor(end)
+        nodes = [n for _, n in sorted(self._catalog.nodes.items()) if group is None or n.state.group == group]
+        nodes = [
+            n for n in nodes if n.state.first_taken_at * 1000 <= high + 0.5 and low <= n.state.taken_at * 1000 + 0.5
+        ]
+        for at in range(0, len(nodes), _NODES_AT_ONCE):
+            series = []
+            with self._pool.read() as db:
+                source = WindowReader(db, self._book, self._catalog.boot_labels, self._catalog.forgotten, wanted)
+                for node in nodes[at : at + _NODES_AT_ONCE]:
+                    blocks = source.blocks(node.id, low, high, width)
+                    boots = assemble_boots(blocks, source.rows, width)
+                    if boots:
+                        s = node.state
+                        series.append(NodeSeries(s.node, s.group, s.labels, s.kernel, s.machine, s.cpus, boots))
+            yield from series
+
+    def maintain(self, now: float) -> None:
+        try:
+            self._maintenance.run(now)
+        except SlabhoundError as error:
+            self._problem = f"maintenance: {error}"
+            raise
+        self._problem = None
+
+    def status(self) -> StoreStatus:
+        counters = self._counters + self._writer.counters + self._maintenance.counters
+        return StoreStatus(
+            len(self._catalog.nodes),
+            self._catalog.recent + self._catalog.sealed,
+            disk_bytes(self._path),
+            self._writer.problem is None and not self._closed,
+            self._writer.problem or self._problem,
+            dict(counters),
+        )
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
+        self._pool.close()
+        self._lock.close()
+
+
+def _floor(seconds: float) -> int:
+    """The last millisecond at or before; comparing as floats, as everybody else does."""
+    near = round(min(max(seconds, -1.0), LATEST) * 1000)
+    return near if near / 1000 <= seconds else near - 1
+
+
+def _ceil(seconds: float) -> int:
+    near = round(min(max(seconds, 0.0), LATEST + 1) * 1000)
+    return near if near / 1000 >= seconds or not math.isfinite(seconds) else near + 1

@@ -1,0 +1,146 @@
+"""Reading windows: whole buckets from the roll-ups, what start and end cut from the snapshots themselves."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.buckets import Block, CacheRow
+from server.storage.ingest import HOUR
+from server.storage.layouts import LayoutBook
+from server.storage.reader import recent_samples
+from server.storage.record import decode_pair
+from server.storage.rollups import SPANS, unpack_block
+from server.storage.samples import Samples, to_block, unpack_counts, unpack_samples
+
+__all__ = ["WindowReader"]
+
+_RECENT = (
+    "SELECT boot, layout, counts, taken, received, offset, uptime, read_seconds, total, available, slab_reclaimable, "
+    "slab_unreclaimable, '' FROM recent WHERE node = ? AND taken BETWEEN ? AND ?"
+)
+_SEALED = (
+    "SELECT start, boot, layout, samples, counts FROM sealed "
+    "WHERE node = ? AND start BETWEEN ? AND ? AND first <= ? AND last >= ?"
+)
+_ROLLUPS = "SELECT boot, layout, buckets FROM rollups WHERE node = ? AND width = ? AND start BETWEEN ? AND ?"
+
+
+@dataclass(slots=True)
+class WindowReader:
+    """The blocks of one node after the other within [low, high] (milliseconds, both included)."""
+
+    db: sqlite3.Connection
+    book: LayoutBook
+    boots: Mapping[int, str]
+    forgotten: Mapping[int, int]
+    """Up to which instant each tier has forgotten something; 0 is the snapshots."""
+    caches: Collection[str] | None = None
+    rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
+    """The rows kept of each layout met, as server.assemble wants them."""
+    _columns: dict[int, NDArray[np.intp] | None] = field(default_factory=dict)
+
+    def blocks(self, node: int, low: int, high: int, width: int) -> list[Block]:
+        """All blocks of the node; they share no snapshot, and none is coarser than `width` seconds where avoidable."""
+        found = list(self._recent(node, low, high))
+        if width < min(SPANS):
+            return found + list(self._snapshots(node, low, high))
+        tier = max(w for w in SPANS if w <= width)
+        first, end = _whole(low, high, tier)
+        if first >= end:
+            return found + list(self._snapshots(node, low, high))
+        found += self._buckets(node, first, end, tier)
+        found += self._snapshots(node, low, first - 1)
+        found += self._snapshots(node, end, high)
+        return found
+
+    def _kept(self, number: int) -> NDArray[np.intp] | None:
+        """Which rows of a layout are wanted; None for all."""
+        if number not in self._columns:
+            layout = self.book.load(self.db, number)
+            rows, columns = layout.rows, None
+            if self.caches is not None:
+                wanted = [i for i, row in enumerate(rows) if row.name in self.caches]
+                columns, rows = np.array(wanted, dtype=np.intp), tuple(rows[i] for i in wanted)
+            self.rows[layout.hash], self._columns[number] = rows, columns
+        return self._columns[number]
+
+    def _recent(self, node: int, low: int, high: int) -> Iterator[Block]:
+        groups: dict[tuple[int, int], list[tuple[object, ...]]] = {}
+        for row in self.db.execute(_RECENT, (node, low, high)):
+            groups.setdefault(row[:2], []).append(row[2:])
+        for (boot, number), rows in groups.items():
+            columns = self._kept(number)
+            samples = recent_samples([row[1:] for row in rows])
+            num, active = decode_pair([row[0] for row in rows], self.book.width(number))  # type: ignore[misc] # counts
+            if columns is not None:
+                num, active = num[:, columns], active[:, columns]
+            yield to_block(self.boots[boot], self.book.hash(number), samples, num, active)
+
+    def _snapshots(self, node: int, low: int, high: int) -> Iterator[Block]:
+        """Sealed snapshots; where they are forgotten, what the roll-ups still know of whole buckets."""
+        if low > high:
+            return
+        hours = set()
+        query = (node, low // HOUR, high // HOUR, high, low)
+        for start, boot, number, samples_blob, counts_blob in self.db.execute(_SEALED, query):
+            columns, samples = self._kept(number), unpack_samples(samples_blob)
+            per_slab = self.book.load(self.db, number).per_slab
+            counts = unpack_counts(counts_blob, len(samples), per_slab, columns, slabs=False)
+            inside = np.flatnonzero((samples.taken >= low) & (samples.taken <= high))
+            hours.add(start)
+            num, active = counts.num_objs, counts.active_objs
+            if len(inside) < len(samples):
+                samples, num, active = _without_facts(samples).take(inside), num[inside], active[inside]
+            yield to_block(self.boots[boot], self.book.hash(number), samples, num, active)
+        if low < self.forgotten.get(0, 0):
+            tier = min(SPANS)
+            for block in self._buckets(node, *_whole(low, high, tier), tier):
+                yield from _outside(block, hours)
+
+    def _buckets(self, node: int, first: int, end: int, tier: int) -> Iterator[Block]:
+        """Buckets of `tier` seconds within [first, end), both on its grid; where forgotten, of the next tier."""
+        if first >= end:
+            return
+        span = SPANS[tier] * 1000
+        hours: set[int] = set()
+        for boot, number, blob in self.db.execute(_ROLLUPS, (node, tier, first // span, (end - 1) // span)):
+            columns = self._kept(number)
+            block = unpack_block(self.boots[boot], self.book.hash(number), blob, columns)
+            block = _cut(block, (block.time * 1000 >= first - 0.5) & (block.time * 1000 < end - 0.5))
+            hours.update(_hours(block).tolist())
+            yield block
+        coarser = [w for w in SPANS if w > tier]
+        if coarser and first < self.forgotten.get(tier, 0):
+            for block in self._buckets(node, *_whole(first, end - 1, coarser[0]), coarser[0]):
+                yield from _outside(block, hours)
+
+
+def _whole(low: int, high: int, tier: int) -> tuple[int, int]:
+    """The whole buckets of `tier` seconds within [low, high]: from and up to, not including (milliseconds)."""
+    width = tier * 1000
+    return -(-low // width) * width, (high + 1) // width * width
+
+
+def _hours(block: Block) -> NDArray[np.int64]:
+    return np.floor_divide(np.rint(block.time * 1000).astype(np.int64), HOUR)
+
+
+def _outside(block: Block, hours: set[int]) -> Iterator[Block]:
+    """What of the block lies in other hours."""
+    yield _cut(block, ~np.isin(_hours(block), sorted(hours))) if hours else block
+
+
+def _cut(block: Block, wanted: NDArray[np.bool_]) -> Block:
+    if wanted.all():
+        return block
+    names = [f.name for f in fields(Block)][2:]
+    return replace(block, **{name: getattr(block, name)[wanted] for name in names})
+
+
+def _without_facts(samples: Samples) -> Samples:
+    return replace(samples, facts=[""] * len(samples))
