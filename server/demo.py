@@ -155,9 +155,11 @@ def _line(snapshot: Snapshot) -> bytes:
 
 
 def _report(server: _Server, screen: Screen) -> None:
-    wanted: dict[str, Any] = {"server": server.address, "token_file": None, "group": None, "json": False}
+    """What `slabhound report --server ADDRESS` prints."""
+    wanted: dict[str, Any] = {option.attribute: option.default for option in report.OPTIONS}
+    wanted |= {"server": server.address, "json": False, "screen": screen}
     try:
-        report.run(Namespace(window="24h", screen=screen, **wanted))
+        report.run(Namespace(**wanted))
     except ServerError:
         server.check()
         raise
