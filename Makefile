@@ -4,7 +4,7 @@ LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt
 DEMO := .venv/demo
 DEV := .venv/dev
 
-.PHONY: demo test check lint fix lock clean
+.PHONY: demo test check lint fix test-containers picture lock clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/slabhound demo $(DEMO_ARGS)
@@ -22,6 +22,14 @@ lint: $(DEV)/ready
 fix: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
+
+# The container files for real: needs root, podman, podman-compose, runc and debootstrap.
+test-containers: $(DEV)/ready
+	$(DEV)/bin/pytest -m containers tests/containers $(PYTEST_ARGS)
+
+# The README's picture, from a real run.
+picture: $(DEMO)/ready
+	$(DEMO)/bin/python docs/picture.py docs/report.svg $(DEMO)/bin/slabhound demo --once
 
 # A virtual environment from a locked, hashed file; then this checkout on top of it, fetching nothing more.
 $(DEMO)/ready: requirements/server.txt pyproject.toml
