@@ -6,14 +6,14 @@ import json
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
+from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.table import Cell, Column, table
 from common.terminal.units import count, rate, size
 
 if TYPE_CHECKING:
     import httpx
 
-OPTIONS = (SERVER, WINDOW, GROUP, JSON, TOKEN_FILE)
+OPTIONS = (SERVER, WINDOW, AT, GROUP, JSON, TOKEN_FILE)
 
 _COLUMNS = (
     Column("cache", least=16),
@@ -30,7 +30,8 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
 
     with Client(options.server, options.token_file, transport=transport) as client:
-        caches = list(client.items("/caches", {"window": options.window, "group": options.group}))
+        wanted = {"window": options.window, "at": options.at, "group": options.group}
+        caches = list(client.items("/caches", wanted))
     if options.json:
         options.screen.write([json.dumps({"items": caches, "next": None})])
         return 0

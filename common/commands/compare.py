@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
+from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.commands.series import points
 from common.terminal.colour import paint
 from common.terminal.sparkline import sparkline
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from common.terminal.screen import Screen
 
-OPTIONS = (SERVER, WINDOW, GROUP, JSON, TOKEN_FILE)
+OPTIONS = (SERVER, WINDOW, AT, GROUP, JSON, TOKEN_FILE)
 
 _SPARK = 32
 _POINTS = 128
@@ -34,7 +34,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     """Prints a line a node, those that stand out first, with its growth and its series."""
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
 
-    wanted = {"cache": options.cache, "window": options.window, "group": options.group}
+    wanted = {"cache": options.cache, "window": options.window, "at": options.at, "group": options.group}
     with Client(options.server, options.token_file, transport=transport) as client:
         if options.json:
             options.screen.write([client.get_text("/compare", wanted)])

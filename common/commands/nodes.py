@@ -32,7 +32,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
 
     with Client(options.server, options.token_file, transport=transport) as client:
-        nodes = [node for node in client.items("/nodes") if options.group in {None, node["group"]}]
+        nodes = list(client.items("/nodes", {"group": options.group}))
     if options.json:
         options.screen.write([json.dumps({"items": nodes, "next": None})])
         return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from common.config import Option
-from common.times import format_duration, parse_duration
+from common.times import format_duration, format_time, parse_duration, parse_time
 
-__all__ = ["GROUP", "JSON", "SERVER", "TOKEN_FILE", "WINDOW", "server_url", "window_or_all"]
+__all__ = ["AT", "GROUP", "JSON", "SERVER", "TOKEN_FILE", "WINDOW", "server_url", "window_or_all"]
 
 
 def server_url(text: str) -> str:
@@ -21,6 +21,10 @@ def _window(text: str) -> str:
     return format_duration(parse_duration(text))
 
 
+def _instant(text: str) -> str:
+    return format_time(parse_time(text))
+
+
 def window_or_all(text: str) -> float | None:
     """Seconds, or None for `all`. Raises ValueError."""
     return None if text == "all" else parse_duration(text)
@@ -30,4 +34,5 @@ SERVER = Option("server", "the aggregator's address", type=server_url, default="
 TOKEN_FILE = Option("token-file", "file whose first line is the token for the server", metavar="FILE")
 GROUP = Option("group", "only the nodes of this group", metavar="GROUP")
 WINDOW = Option("window", "how far back to look: 90m, 24h, 7d", type=_window, default="24h", metavar="24h")
+AT = Option("at", "where the window ends, RFC 3339 or epoch seconds; now unless given", type=_instant, metavar="TIME")
 JSON = Option("json", "print JSON, for programs", flag=True)

@@ -6,13 +6,13 @@ import json
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
+from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.report import exit_status, render_report
 
 if TYPE_CHECKING:
     import httpx
 
-OPTIONS = (SERVER, WINDOW, GROUP, JSON, TOKEN_FILE)
+OPTIONS = (SERVER, WINDOW, AT, GROUP, JSON, TOKEN_FILE)
 
 
 def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
@@ -21,9 +21,11 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     from common.commands.series import SeriesOfFindings  # noqa: PLC0415 - same
 
     with Client(options.server, options.token_file, transport=transport) as client:
-        text = client.get_text("/outliers", {"window": options.window, "group": options.group})
+        text = client.get_text("/outliers", {"window": options.window, "at": options.at, "group": options.group})
         report = json.loads(text)
-        series = SeriesOfFindings(client, options.window)
-        lines = [text] if options.json else render_report(report, options.screen, series)
-    options.screen.write(lines)
+        if options.json:
+            options.screen.write([text])
+        else:
+            series = SeriesOfFindings(client, options.window, report["window"]["to"])
+            options.screen.write(render_report(report, options.screen, series))
     return exit_status(report)

@@ -26,9 +26,10 @@ def points(series: Any) -> Points:
 class SeriesOfFindings:
     """Asks the server for the series of findings, once for each cache and group."""
 
-    def __init__(self, client: Client, window: str) -> None:
+    def __init__(self, client: Client, window: str, at: str) -> None:
+        """`window` and `at`: those of the report, so that the pictures show what was judged."""
         self._client = client
-        self._window = window
+        self._asked_of = {"window": window, "at": at, "points": _POINTS, "limit": _NODES}
         self._asked: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def __call__(self, finding: Any) -> Points | None:
@@ -42,9 +43,10 @@ class SeriesOfFindings:
         return None
 
     def _nodes(self, cache: str, group: str) -> list[dict[str, Any]]:
-        wanted = {"cache": cache, "window": self._window, "group": group, "points": _POINTS, "limit": _NODES}
         try:
-            nodes: list[dict[str, Any]] = self._client.get("/compare", wanted)["nodes"]
+            nodes: list[dict[str, Any]] = self._client.get(
+                "/compare", {"cache": cache, "group": group, **self._asked_of}
+            )["nodes"]
         except ServerError:  # the picture is missing; the figures beside it stand
             return []
         return nodes

@@ -51,7 +51,7 @@ def made_screen(width: int = 100, **environ: str) -> Screen:
 
 def made_options(**values: Any) -> Namespace:
     """Options as common.cli settles them."""
-    usual = {"server": SERVER, "token_file": None, "group": None, "window": "24h", "json": False}
+    usual = {"server": SERVER, "token_file": None, "group": None, "at": None, "window": "24h", "json": False}
     return Namespace(**{**usual, "screen": made_screen(), **values})
 
 
