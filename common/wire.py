@@ -34,6 +34,7 @@ __all__ = [
     "load_batch",
     "load_lines",
     "load_snapshot",
+    "plain_message",
     "pointer",
 ]
 
@@ -55,7 +56,7 @@ NODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$"
 PRINTABLE = r"^[^\p{Cc}\p{Zl}\p{Zp}]*$"
 """No control characters: they would forge lines of a dump or drive a terminal."""
 NODE_RULE = "a node's name is a letter or digit, then at most 252 letters, digits and `._:-`"
-_PATTERNS = {NODE_PATTERN: NODE_RULE, PRINTABLE: "control characters are not allowed"}
+_PATTERNS: dict[Any, str] = {NODE_PATTERN: NODE_RULE, PRINTABLE: "control characters are not allowed"}
 MAX_ERRORS_PER_SNAPSHOT = 8
 """Refusals shown of one snapshot; every bad snapshot is listed."""
 
@@ -257,6 +258,12 @@ class _Found(NamedTuple):
     type: str
 
 
+def plain_message(detail: Mapping[str, Any]) -> str:
+    """One of pydantic's errors as a sentence; it would show a regular expression."""
+    message: str = detail["msg"]
+    return _PATTERNS.get(detail.get("ctx", {}).get("pattern"), message.removeprefix("Value error, "))
+
+
 def _pointers(error: ValidationError, prefix: tuple[int, ...]) -> list[_Found]:
     """A few errors of every bad snapshot."""
     shown: dict[object, int] = {}
@@ -267,8 +274,7 @@ def _pointers(error: ValidationError, prefix: tuple[int, ...]) -> list[_Found]:
         columns = detail["ctx"]["columns"] if detail["type"] == "columns" else ()
         each = [_Found(pointer((*path, name)), wrong, "columns") for name, wrong in columns]
         index = path[0] if path and isinstance(path[0], int) else None
-        message = _PATTERNS.get(str(detail.get("ctx", {}).get("pattern")), detail["msg"])
-        for one in each or [_Found(pointer(path), message, detail["type"])]:
+        for one in each or [_Found(pointer(path), plain_message(detail), detail["type"])]:
             shown[index] = shown.get(index, 0) + 1
             if shown[index] <= MAX_ERRORS_PER_SNAPSHOT:
                 found.append(one)
@@ -281,7 +287,7 @@ def _snapshot_error(found: list[_Found]) -> SnapshotError:
         return MalformedError(detail)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     message = f"{at}: {detail}{more}" if at else f"{detail}{more}"
-    return SnapshotError(message, tuple((one.pointer, one.detail) for one in found))
+    return SnapshotError(" ".join(message.split()), tuple((one.pointer, one.detail) for one in found))
 
 
 def _length_errors(caches: WireCaches, length: int, of: str) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common.errors import MalformedError, SnapshotError, StoreError, StoreFullError, UnknownLayoutError
-from common.wire import pointer
+from common.wire import plain_message, pointer
 
 __all__ = [
     "HANDLERS",
@@ -158,7 +158,7 @@ def reason(error: Exception) -> Problem | None:
 
 
 def _parameters(error: RequestValidationError) -> Problem:
-    errors = [(pointer(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+    errors = [(pointer(e["loc"]), plain_message(e)) for e in error.errors()]
     at, detail = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Problem("invalid-parameter", f"{at.rpartition('/')[2]}: {detail}{more}", errors=errors)

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
 from common.wire import NODE_PATTERN, NODE_RULE, PRINTABLE
@@ -36,6 +36,20 @@ _NODE = re.compile(NODE_PATTERN)
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{0,9})?")
 _REFUSALS = ("malformed", "unauthenticated", "forbidden", "timeout", "too-large", "unsupported-media")
 _TROUBLE = ("store-full", "store-failed", "busy", "internal")
+
+
+_STRIP = BeforeValidator(str.strip)
+"""A file's text ends with a newline."""
+
+
+def _uptime(text: str) -> float | None:
+    first = text.split(maxsplit=1)[0] if text.split() else ""
+    if first and not _SECONDS.fullmatch(first):
+        raise ValueError(f"{text!r} is no uptime: give seconds since boot")
+    return float(first) if first else None
+
+
+UptimeQuery = Annotated[float | None, BeforeValidator(_uptime), WithJsonSchema({"type": "number"})]
 
 
 class Accepted(BaseModel):
@@ -103,18 +117,17 @@ async def post_slabinfo(
         Query(description="When the dump was read, RFC 3339 or epoch seconds; the time of receipt when absent."),
     ] = None,
     group: Annotated[
-        str, Query(description="Name of the node's group.", min_length=1, max_length=128, pattern=PRINTABLE)
+        str, _STRIP, Query(description="Name of the node's group.", min_length=1, max_length=128, pattern=PRINTABLE)
     ] = "default",
     boot_id: Annotated[
-        str | None, Query(description="/proc/sys/kernel/random/boot_id, text.", max_length=256, pattern=PRINTABLE)
-    ] = None,
+        str, _STRIP, Query(description="/proc/sys/kernel/random/boot_id, text.", max_length=256, pattern=PRINTABLE)
+    ] = "",
     uptime: Annotated[
-        str | None,
-        Query(description="Seconds since boot; the whole text of /proc/uptime does too.", max_length=100),
+        UptimeQuery, Query(description="Seconds since boot; the whole text of /proc/uptime does too.")
     ] = None,
     kernel: Annotated[
-        str | None, Query(description="Kernel release (uname -r), text.", max_length=256, pattern=PRINTABLE)
-    ] = None,
+        str, _STRIP, Query(description="Kernel release (uname -r), text.", max_length=256, pattern=PRINTABLE)
+    ] = "",
 ) -> Response:
     """For nodes that have only `curl` and cron. Reads versions 1.1 to 2.1."""
     if not _NODE.fullmatch(node):
@@ -122,26 +135,12 @@ async def post_slabinfo(
     facts: dict[str, Any] = {
         "node": node,
         "group": group,
-        "boot_id": _strip(boot_id),
-        "uptime_seconds": _uptime(uptime),
-        "kernel": _strip(kernel),
+        "boot_id": boot_id or None,
+        "uptime_seconds": uptime,
+        "kernel": kernel or None,
     }
 
     def with_time(received_at: float) -> dict[str, Any]:
         return {**facts, "taken_at": round(received_at, 3) if taken_at is None else taken_at}
 
     return await parts.ingest.slabinfo(request, with_time)
-
-
-def _strip(text: str | None) -> str | None:
-    return text.strip() or None if text is not None else None
-
-
-def _uptime(text: str | None) -> float | None:
-    if text is None or not text.strip():
-        return None
-    first = text.split()[0]
-    if not _SECONDS.fullmatch(first):
-        detail = f"{text!r} is no uptime: give seconds since boot"
-        raise Problem("invalid-parameter", f"uptime: {detail}", errors=[("/query/uptime", detail)])
-    return float(first)
