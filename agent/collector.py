@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from agent.reader import ProcReader
 from agent.slabfs import SlabFolder
-from common.errors import EmptyError, InputError, ReadError, SlabinfoError
+from common.errors import InputError, ReadError, SlabinfoError
 from common.procfiles import parse_meminfo, parse_uptime
 from common.slabinfo import parse
 from common.snapshot import Memory, Snapshot
@@ -80,8 +80,6 @@ class Collector:
             raise ReadError(f"{reader.slabinfo_path}: {error}; please report it with the file's first lines") from None
         caches = slabinfo.caches
         self.skipped = len(slabinfo.skipped)
-        if not caches.name:
-            raise EmptyError(f"{reader.slabinfo_path} lists no slab cache: is it a container's? See --proc")
         boot_id = reader.boot_id()
         caches.reclaimable, caches.aliases = self._slabs.columns(boot_id, caches.name)
         return Snapshot(

@@ -56,9 +56,9 @@ class ProcReader:
             raise MissingError(self._why_missing(path)) from None
         except OSError as error:
             raise ReadError(f"{path}: cannot be read: {error.strerror or error}; try `cat {path}` as root") from None
-        if not data.strip():
+        if all(line.startswith((b"slabinfo", b"#")) for line in data.split(b"\n", 3) if line.strip()):
             raise EmptyError(
-                f"{path} is empty: the kernel lists no slab cache there; inside a container mount the host's /proc "
+                f"{path} is empty: it lists no slab cache; inside a container mount the host's /proc "
                 "and name it with --proc (such as --proc /host/proc)"
             )
         return data
