@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import struct
-import sys
 import threading
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from common.zstd import zstd
 
 __all__ = [
     "compress",

@@ -131,7 +131,7 @@ def instants(
     if after is not None:
         low = max(low, after[0])
     query = (
-        f"SELECT layout, label, {RECENT_COLUMNS} FROM recent JOIN boots ON boots.id = recent.boot "  # noqa: S608
+        f"SELECT layout, label, {RECENT_COLUMNS} FROM recent JOIN boots ON boots.id = recent.boot "  # noqa: S608 - constants only
         "WHERE recent.node = ? AND taken BETWEEN ? AND ? AND (taken, label) > (?, ?) ORDER BY taken, label LIMIT ?"
     )
     past = after or (-1, "")
