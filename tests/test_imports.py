@@ -16,12 +16,11 @@ PACKAGES = ("agent", "common", "server")
 ALLOWED: dict[str, frozenset[str]] = {
     "common": frozenset({"common"}),
     "common.commands": frozenset({"common", "httpx"}),
-    "common.wire": frozenset({"common", "pydantic"}),
-    "common.zstd": frozenset({"common", "backports"}),
+    "common.wire": frozenset({"common", "pydantic", "pydantic_core"}),
+    "common.zstd": frozenset({"backports", "compression"}),
     "agent": frozenset({"agent", "common", "httpx"}),
     "server": frozenset(
-        {"backports", "common", "fastapi", "httpx", "numpy", "prometheus_client", "pydantic", "server", "starlette"}
-        | {"uvicorn"}
+        {"common", "fastapi", "httpx", "numpy", "prometheus_client", "pydantic", "server", "starlette"} | {"uvicorn"}
     ),
     "server.buckets": frozenset({"common", "numpy"}),
     "server.assemble": frozenset({"common", "numpy", "server.buckets"}),

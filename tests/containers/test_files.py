@@ -24,7 +24,7 @@ HARDENED: dict[str, Any] = {
             "required": ["test", "interval", "timeout", "retries"],
             "properties": {"test": {"type": "array", "minItems": 2}},
         },
-        "build": {"type": "object", "required": ["context", "target"], "additionalProperties": False},
+        "build": {"type": "object", "required": ["context", "target"], "maxProperties": 2},
     },
     "required": ["image", "read_only", "cap_drop", "security_opt", "restart"],
     "not": {"anyOf": [{"required": [key]} for key in ("privileged", "cap_add", "devices", "network_mode", "pid")]},
@@ -37,7 +37,7 @@ COMPOSE: dict[str, Any] = {
         "services": {
             "type": "object",
             "required": ["server", "agent", "demo"],
-            "additionalProperties": HARDENED,
+            "patternProperties": {"": HARDENED},
             "properties": {
                 "server": {
                     "required": ["build", "healthcheck", "ports", "volumes"],
