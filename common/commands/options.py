@@ -7,7 +7,7 @@ import re
 from common.config import Option
 from common.times import format_duration, format_time, parse_duration, parse_time
 
-__all__ = ["AT", "GROUP", "JSON", "SERVER", "TOKEN_FILE", "WINDOW", "server_url", "window_or_all"]
+__all__ = ["AT", "GROUP", "JSON", "PATHS_HELP", "SERVER", "TOKEN_FILE", "WINDOW", "server_url", "window_or_all"]
 
 
 def server_url(text: str) -> str:
@@ -29,6 +29,8 @@ def window_or_all(text: str) -> float | None:
     """Seconds, or None for `all`. Raises ValueError."""
     return None if text == "all" else parse_duration(text)
 
+
+PATHS_HELP = "folders of NODE/STAMP.slabinfo, .tar[.gz|.zst] archives of such, or .ndjson[.gz|.zst] files of snapshots"
 
 SERVER = Option("server", "the aggregator's address", type=server_url, default="http://127.0.0.1:8080", metavar="URL")
 TOKEN_FILE = Option("token-file", "file whose first line is the token for the server", metavar="FILE")

@@ -51,7 +51,11 @@ class Progress:
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         """`amount` more is done; `note` says what it came to, e.g. `120 snapshots`."""
-        self._done += amount
+        self.reach(self._done + amount, self._total, note)
+
+    def reach(self, done: float, total: float | None, note: str = "") -> None:
+        """So much of the whole is done now."""
+        self._done, self._total = done, total
         self._note = note or self._note
         now = self._clock()
         if now < self._due:

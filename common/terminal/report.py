@@ -97,7 +97,7 @@ def _levels(points: Points) -> str:
 
 def _details(finding: Finding, end: float) -> list[str]:
     since = parse_time(finding["since"])
-    began = f"before {when(since)}, where the data begin" if finding["since_open"] else f"since {when(since)}"
+    began = f"since {when(since)}" + (", where the data begin" if finding["since_open"] else "")
     peers = finding["peer_bytes_per_hour"]
     growth = f"{size(finding['growth_bytes'], sign=True)} {began} ({age(since, end)}), {finding['shape']}"
     objects = f"{count(finding['objects_per_hour'])} objects/h"

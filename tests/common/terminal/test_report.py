@@ -46,7 +46,7 @@ def test_what_is_not_known_is_said() -> None:
     text = rendered(made_report(finding))
     assert "every node of lvs  scsi_cmd_cache" in text
     assert "peers do not list it" in text
-    assert "before 2026-11-22 02:00Z, where the data begin" in text
+    assert "since 2026-11-22 02:00Z, where the data begin" in text
     assert "lasts for more than a year" in text
 
 

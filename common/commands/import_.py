@@ -1,0 +1,87 @@
+"""`slabhound import PATH...`: sends dumps on disk to a server as history; doing it twice does no harm."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from common.commands.options import JSON, PATHS_HELP, SERVER, TOKEN_FILE
+from common.dumps import Tally, read_inputs
+from common.errors import InputError
+from common.snapshot import Snapshot, to_wire
+from common.terminal.progress import Progress
+from common.terminal.text import escape
+from common.terminal.units import count
+
+if TYPE_CHECKING:
+    import httpx
+
+    from common.commands.upload import Outcome, Uploader
+
+OPTIONS = (SERVER, JSON, TOKEN_FILE)
+
+_REASONS = 5
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", nargs="+", help=PATHS_HELP)
+
+
+def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
+    """Sends everything and says what became of it: 0 when all of it is stored, 1 when some was skipped or refused.
+
+    Raises InputError for a path that cannot be used, after what came before it is stored; ServerError.
+    """
+    from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
+    from common.commands.upload import Uploader  # noqa: PLC0415 - same
+
+    tally = Tally()
+    failure: InputError | None = None
+    with Client(options.server, options.token_file, transport=transport) as client:
+        uploader = Uploader(client)
+        with Progress(options.screen, "importing") as progress:
+
+            def reach(done: float, total: float) -> None:
+                progress.reach(done, total, _sent(uploader))
+
+            try:
+                for line in read_inputs(options.path, load_line=bytes.strip, tally=tally, progress=reach):
+                    uploader.add(_as_line(line) if isinstance(line, Snapshot) else line)
+            except InputError as error:
+                failure = error
+            uploader.finish()
+    outcome = uploader.outcome
+    options.screen.write([json.dumps(_as_json(outcome, tally))] if options.json else _as_text(outcome, tally))
+    if failure:
+        raise failure
+    return 1 if outcome.refused or tally.skipped else 0
+
+
+def _as_line(snapshot: Snapshot) -> bytes:
+    return json.dumps(to_wire(snapshot), separators=(",", ":")).encode()
+
+
+def _sent(uploader: Uploader) -> str:
+    outcome = uploader.outcome
+    return f"{count(outcome.stored + outcome.duplicates)} snapshots sent"
+
+
+def _as_json(outcome: Outcome, tally: Tally) -> dict[str, Any]:
+    return {
+        "stored": outcome.stored,
+        "duplicates": outcome.duplicates,
+        "refused": outcome.refused,
+        "skipped": tally.skipped,
+        "reasons": [*outcome.reasons, *tally.reasons],
+    }
+
+
+def _as_text(outcome: Outcome, tally: Tally) -> list[str]:
+    parts = [f"{count(outcome.stored)} snapshots stored", f"{count(outcome.duplicates)} were there already"]
+    if outcome.refused:
+        parts.append(f"{count(outcome.refused)} refused by the server")
+    if tally.skipped:
+        parts.append(f"{count(tally.skipped)} files or lines skipped")
+    reasons = [*outcome.reasons[:_REASONS], *tally.reasons[:_REASONS]]
+    return [", ".join(parts), *(f"  {escape(reason)}" for reason in reasons)]

@@ -1,0 +1,118 @@
+"""`slabhound analyze PATH...`: the outlier report over dumps on disk, without a server."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common.commands.options import GROUP, JSON, PATHS_HELP, window_or_all
+from common.config import Option
+from common.dumps import Tally, read_inputs
+from common.terminal.progress import Progress
+from common.terminal.report import exit_status, render_report
+from common.terminal.screen import Screen
+from common.terminal.units import count
+from common.wire import load_snapshot
+from server.buckets import WIDTHS
+from server.dumps_source import MemorySource
+from server.reports.outliers import ReportNote, build_report
+
+if TYPE_CHECKING:
+    from common.terminal.report import Points
+    from server.buckets import NodeSeries
+
+__all__ = ["OPTIONS", "add_arguments", "run"]
+
+OPTIONS = (
+    Option("window", "how far back from the newest dump to look: all, 90m, 24h, 7d", type=window_or_all, metavar="all"),
+    GROUP,
+    JSON,
+)
+
+_POINTS = 60
+"""Of a series, for its sparkline."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The dumps."""
+    parser.add_argument("path", metavar="PATH", nargs="+", help=PATHS_HELP)
+
+
+def run(options: Namespace) -> int:
+    """Prints the report. 1 when there are findings; else 2 when nothing could be judged; else 0. Raises InputError."""
+    tally = Tally()
+    source = _read(options.path, options.screen, tally)
+    if source.first is None or source.last is None:
+        raise AssertionError("read_inputs gives at least one snapshot")
+    end = source.last
+    start = source.first if options.window is None else end - options.window
+    report = build_report(source, start=start, end=end, group=options.group)
+    report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally)]
+    if options.json:
+        options.screen.write([report.model_dump_json()])
+    else:
+        shown = report.model_dump(mode="json")
+        series = _Series(source, shown, start, end)
+        options.screen.write(render_report(shown, options.screen, series.of))
+    return exit_status(report.model_dump(mode="json"))
+
+
+def _read(paths: Collection[str], screen: Screen, tally: Tally) -> MemorySource:
+    source = MemorySource()
+    with Progress(screen, "reading") as progress:
+
+        def reach(done: float, total: float) -> None:
+            progress.reach(done, total, f"{count(source.snapshots)} snapshots of {count(len(source))} nodes")
+
+        for snapshot in read_inputs(list(paths), load_line=load_snapshot, tally=tally, progress=reach):
+            source.add(snapshot)
+    return source
+
+
+def _left_out(source: MemorySource, tally: Tally) -> list[str]:
+    notes = []
+    if tally.skipped:
+        first = f"the first: {tally.reasons[0]}" if tally.reasons else ""
+        notes.append(f"{count(tally.skipped)} files or lines skipped ({first})")
+    if source.duplicates:
+        notes.append(f"{count(source.duplicates)} snapshots came twice; the first of each counts")
+    return notes
+
+
+class _Series:
+    """The findings' series, read from the source in one go."""
+
+    def __init__(self, source: MemorySource, report: Mapping[str, Any], start: float, end: float) -> None:
+        members = {name for finding in report["findings"] for name in finding["members"]}
+        self._nodes = list(source.window(start, end, _width(end - start), caches=members)) if members else []
+
+    def of(self, finding: Mapping[str, Any]) -> Points | None:
+        """Allocated bytes of the finding's cache on its node (a fleet's: on the first node that lists it)."""
+        for node in self._nodes:
+            if finding["node"] in {None, node.node} and node.group == finding["group"]:
+                points = _points(node, set(finding["members"]))
+                if points:
+                    return points
+        return None
+
+
+def _width(seconds: float) -> int:
+    """The widest buckets that still give a sparkline's worth of points."""
+    return max((width for width in WIDTHS if width <= seconds / _POINTS), default=WIDTHS[0])
+
+
+def _points(node: NodeSeries, members: Collection[str]) -> list[tuple[float, float | None]]:
+    """Allocated bytes by time, rows of all members summed, a gap between two boots."""
+    points: list[tuple[float, float | None]] = []
+    for boot in node.boots:
+        sizes = np.array([row.obj_size if row.name in members else 0.0 for row in boot.rows])
+        kept = sizes > 0
+        listed = ~np.isnan(boot.num_last[:, kept]).all(axis=1)
+        held = np.nansum(boot.num_last[:, kept] * sizes[kept], axis=1)
+        if points and listed.any():
+            points.append((float(boot.time[0]), None))
+        points += zip(boot.time[listed].tolist(), held[listed].tolist(), strict=True)
+    return points
