@@ -14,7 +14,7 @@ from common.dumps import Tally, read_inputs
 from common.terminal.progress import Progress
 from common.terminal.report import exit_status, render_report
 from common.terminal.screen import Screen
-from common.terminal.units import count
+from common.terminal.units import count, counted
 from common.wire import load_snapshot
 from server.buckets import WIDTHS
 from server.dumps_source import MemorySource
@@ -65,7 +65,7 @@ def _read(paths: Collection[str], screen: Screen, tally: Tally) -> MemorySource:
     with Progress(screen, "reading") as progress:
 
         def reach(done: float, total: float) -> None:
-            progress.reach(done, total, f"{count(source.snapshots)} snapshots of {count(len(source))} nodes")
+            progress.reach(done, total, f"{counted(source.snapshots, 'snapshot')} of {counted(len(source), 'node')}")
 
         for snapshot in read_inputs(list(paths), load_line=load_snapshot, tally=tally, progress=reach):
             source.add(snapshot)

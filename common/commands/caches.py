@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.table import Cell, Column, table
-from common.terminal.units import count, rate, size
+from common.terminal.units import count, counted, rate, size
 
 if TYPE_CHECKING:
     import httpx
@@ -36,7 +36,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
         options.screen.write([json.dumps({"items": caches, "next": None})])
         return 0
     total = sum(cache["allocated_bytes"] for cache in caches)
-    options.screen.write([f"{len(caches)} caches, {size(total)} allocated on all nodes"])
+    options.screen.write([f"{counted(len(caches), 'cache')}, {size(total)} allocated on all nodes"])
     if caches:
         options.screen.write(table(_COLUMNS, [_row(cache) for cache in caches], options.screen))
     return 0

@@ -11,7 +11,7 @@ from common.terminal.colour import paint
 from common.terminal.sparkline import sparkline
 from common.terminal.table import Cell, Column, table
 from common.terminal.text import escape, wrap
-from common.terminal.units import count, rate, size, span, when
+from common.terminal.units import count, counted, rate, size, span, when
 from common.times import parse_time
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def _lines(comparison: dict[str, Any], screen: Screen) -> list[str]:
         return [*lines, "  no node lists it in this window"]
     standing = sum(1 for node in nodes if node["stands_out"])
     usual = f"median {rate(peers['bytes_per_hour'], sign=True)}, spread {rate(peers['spread_bytes_per_hour'])}"
-    lines.append(f"  {count(len(nodes) + comparison['truncated'])} nodes list it, {standing} stand out; {usual}")
+    lines.append(
+        f"  on {counted(len(nodes) + comparison['truncated'], 'node')}, {standing} of them outstanding; {usual}"
+    )
     columns = (
         Column("node", least=12),
         Column("group", least=7),

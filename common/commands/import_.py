@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.snapshot import Snapshot, to_wire
 from common.terminal.progress import Progress
 from common.terminal.text import escape
-from common.terminal.units import count
+from common.terminal.units import count, counted
 
 if TYPE_CHECKING:
     import httpx
@@ -78,7 +78,7 @@ def _as_json(outcome: Outcome, tally: Tally) -> dict[str, Any]:
 
 
 def _as_text(outcome: Outcome, tally: Tally) -> list[str]:
-    parts = [f"{count(outcome.stored)} snapshots stored", f"{count(outcome.duplicates)} were there already"]
+    parts = [f"{counted(outcome.stored, 'snapshot')} stored", f"{count(outcome.duplicates)} were there already"]
     if outcome.refused:
         parts.append(f"{count(outcome.refused)} refused by the server")
     if tally.skipped:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE
 from common.terminal.table import Cell, Column, table
-from common.terminal.units import size, span
+from common.terminal.units import counted, size, span
 
 if TYPE_CHECKING:
     import httpx
@@ -37,7 +37,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
         options.screen.write([json.dumps({"items": nodes, "next": None})])
         return 0
     stale = sum(1 for node in nodes if node["stale"])
-    options.screen.write([f"{len(nodes)} nodes" + (f", {stale} stale" if stale else "")])
+    options.screen.write([counted(len(nodes), "node") + (f", {stale} stale" if stale else "")])
     if nodes:
         options.screen.write(table(_COLUMNS, [_row(node) for node in nodes], options.screen))
     return 0

@@ -10,7 +10,7 @@ from common.terminal.screen import Screen
 from common.terminal.sparkline import sparkline
 from common.terminal.table import Column, table
 from common.terminal.text import escape, pad, wrap
-from common.terminal.units import age, count, rate, size, span, when
+from common.terminal.units import age, count, counted, rate, size, span, when
 from common.times import parse_time
 
 __all__ = ["Points", "exit_status", "render_report"]
@@ -40,7 +40,7 @@ def render_report(
         paint(f"slab caches from {when(start)} to {when(end)} ({span(end - start)})", "head", colour=screen.colour)
     ]
     lines += [
-        f"  group {escape(group['group'])}: {count(group['nodes'])} nodes, {count(group['series'])} series judged"
+        f"  group {escape(group['group'])}: {counted(group['nodes'], 'node')}, {count(group['series'])} series judged"
         for group in report["groups"]
     ]
     lines += ["", *_verdict(report, screen)]
@@ -67,9 +67,10 @@ def _verdict(report: Report, screen: Screen) -> list[str]:
             "alarm",
         )
     elif exit_status(report):
-        text, style = "nothing could be judged: there is no series long enough in this window", "warn"
+        why = "no series is long enough" if report["groups"] else "no node has a snapshot"
+        text, style = f"nothing could be judged: {why} in this window", "warn"
     else:
-        text, style = "no findings: nothing grows unlike its peers", "good"
+        text, style = "no findings: no cache grows as a leak does", "good"
     return [paint(text, style, colour=screen.colour)]
 
 

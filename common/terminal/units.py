@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.times import format_time
 
-__all__ = ["age", "count", "rate", "size", "span", "when"]
+__all__ = ["age", "count", "counted", "rate", "size", "span", "when"]
 
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -32,6 +32,11 @@ def rate(value: float | None, *, sign: bool = False) -> str:
 def count(value: float | None) -> str:
     """`12,345`; `-` when unknown."""
     return "-" if value is None else f"{value:,.0f}"
+
+
+def counted(number: float, thing: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{count(number)} {thing}{'' if number == 1 else 's'}"
 
 
 def span(seconds: float | None) -> str:

@@ -147,7 +147,7 @@ def test_caches() -> None:
 def test_compare_draws_every_node_to_one_scale() -> None:
     status, text, server = call(compare, {"/compare": COMPARISON}, cache="scsi_cmd_cache")
     assert status == 0
-    assert "2 nodes list it, 1 stand out; median +11.7 KiB/h, spread 3.9 KiB/h" in text
+    assert "on 2 nodes, 1 of them outstanding; median +11.7 KiB/h, spread 3.9 KiB/h" in text
     leaking, flat = (line for line in text.splitlines() if line.startswith("  lvs"))
     assert "+2.2 MiB/h" in leaking
     assert "▁▁▂" in leaking

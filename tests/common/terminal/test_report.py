@@ -61,7 +61,7 @@ NOTES = [{"node": "lvs5", "note": "left out: booted 12 minutes ago"}, {"node": N
 
 def test_watch_and_notes() -> None:
     text = rendered(made_report(watch=[made_finding(node="lvs2", cache="kmalloc-64")], notes=NOTES))
-    assert "no findings: nothing grows unlike its peers" in text
+    assert "no findings: no cache grows as a leak does" in text
     assert "to watch" in text
     assert "lvs2  kmalloc-64" in text
     assert "- lvs5: left out: booted 12 minutes ago" in text

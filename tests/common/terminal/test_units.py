@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.terminal.units import age, count, rate, size, span, when
+from common.terminal.units import age, count, counted, rate, size, span, when
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,5 @@ def test_ages_and_instants() -> None:
     assert age(None, 0) == "-"
     assert when(1795474800.125) == "2026-11-23 23:00Z"
     assert when(None) == "-"
+    assert [counted(v, "node") for v in (0, 1, 2000)] == ["0 nodes", "1 node", "2,000 nodes"]
     assert [count(v) for v in (None, 0, 1234567.4)] == ["-", "0", "1,234,567"]
