@@ -26,6 +26,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        head = scope["method"] == "HEAD"
+        if head:  # as GET, without the body (RFC 9110, section 9.3.2)
+            scope["method"] = "GET"
         began = perf_counter()
         status = 0
 
@@ -33,6 +36,8 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif head:
+                message = {"type": "http.response.body"}
             await send(message)
 
         try:
@@ -46,6 +51,6 @@ class Guard:
             await problem_response(Problem("internal", detail))(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if scope["method"] in _METHODS else "other"
+            method = "HEAD" if head else scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.request_seconds.labels(route).observe(perf_counter() - began)

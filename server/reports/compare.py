@@ -54,7 +54,7 @@ class CompareReport(WireReport):
     cache: str = Field(description="Name of the cache, with kmalloc's random copies as one.")
     members: list[str] = Field(description="The kernel's names of this cache.")
     window: Window = Field(description="The span of time it looks at.")
-    peers: ComparePeers = Field(description="What is usual among the nodes.")
+    peers: ComparePeers = Field(description="What growth is usual among the nodes.")
     truncated: int = Field(description="Nodes past the limit, a count.")
     nodes: list[CompareNode] = Field(description="The nodes that list it, the outstanding first.")
 

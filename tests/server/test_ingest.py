@@ -176,7 +176,7 @@ def test_past_the_bytes_pending_senders_are_asked_to_come_again() -> None:
         )
         while not a.app.state.parts.bodies.pending:  # noqa: ASYNC110 - another task's doing
             await asyncio.sleep(0)
-        response = await a.post(wire("n2"))
+        response = await a.post(json.dumps(wire("n2")).encode().ljust(400))
         assert_problem(response, "busy")
         assert int(response.headers["retry-after"]) > 0
         gate.set()
