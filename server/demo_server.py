@@ -89,9 +89,12 @@ class ServerProcess:
     def check(self) -> None:
         """Raises ServerError when the process has ended."""
         status = self.process.poll()
-        if status is not None:
-            last = (self.said.strip().splitlines() or ["it said nothing"])[-1]
-            raise ServerError(f"the aggregator ended by itself with status {status}: {last}")
+        if status is None:
+            return
+        if status < 0:
+            raise ServerError(f"the aggregator was killed by signal {-status}")
+        last = (self.said.strip().splitlines() or ["it said nothing"])[-1]
+        raise ServerError(f"the aggregator ended by itself with status {status}: {last}")
 
     def stop(self) -> int:
         """Ends the process and gives its exit status."""

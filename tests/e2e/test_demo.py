@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -24,6 +24,22 @@ def test_the_demo_ends_at_a_report_that_names_the_leak(tmp_path: Path) -> None:
 def test_a_store_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "slabhound.db").touch()
     assert slabhound("demo", "--once", "--keep", tmp_path, status=2) == ""
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        demo = subprocess.run(
+            command("demo", "--once", "--port", port),
+            env=environment() | {"TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert demo.returncode == 2
+    assert f"port {port}" in demo.stderr.splitlines()[-1]
+    assert "Traceback" not in demo.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sigterm_ends_the_demo_its_server_and_its_folder(tmp_path: Path) -> None:
@@ -63,5 +79,6 @@ def listening(address: str) -> bool:
 
 
 def free_port() -> str:
-    """Some port that no other test's demo picks at the same time."""
-    return str(20_000 + os.getpid() % 10_000)
+    """A port that was free a moment ago; the usual one may be anybody's."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
