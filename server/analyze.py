@@ -14,7 +14,7 @@ from common.dumps import Tally, read_inputs
 from common.terminal.progress import Progress
 from common.terminal.report import exit_status, render_report
 from common.terminal.screen import Screen
-from common.terminal.units import count, counted
+from common.terminal.units import counted
 from common.wire import load_snapshot
 from server.buckets import WIDTHS
 from server.dumps_source import MemorySource
@@ -76,9 +76,9 @@ def _left_out(source: MemorySource, tally: Tally) -> list[str]:
     notes = []
     if tally.skipped:
         first = f"the first: {tally.reasons[0]}" if tally.reasons else ""
-        notes.append(f"{count(tally.skipped)} files or lines skipped ({first})")
+        notes.append(f"{counted(tally.skipped, 'input')} skipped ({first})")
     if source.duplicates:
-        notes.append(f"{count(source.duplicates)} snapshots came twice; the first of each counts")
+        notes.append(f"{counted(source.duplicates, 'snapshot')} came twice; the first of each counts")
     return notes
 
 

@@ -82,6 +82,6 @@ def _as_text(outcome: Outcome, tally: Tally) -> list[str]:
     if outcome.refused:
         parts.append(f"{count(outcome.refused)} refused by the server")
     if tally.skipped:
-        parts.append(f"{count(tally.skipped)} files or lines skipped")
+        parts.append(f"{counted(tally.skipped, 'input')} skipped")
     reasons = [*outcome.reasons[:_REASONS], *tally.reasons[:_REASONS]]
     return [", ".join(parts), *(f"  {escape(reason)}" for reason in reasons)]

@@ -1,0 +1,86 @@
+"""`slabhound import`: everything readable is sent once, and what became of it is said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from common.commands import import_
+from common.errors import InputError
+from common.slabinfo import format_slabinfo
+from common.snapshot import to_wire
+from tests.common.commands.fake import FakeServer, made_options, shown
+from tests.factories import make_history
+
+
+class Archive:
+    """Keeps what it is sent; a node named `bad` is refused."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        batch = [json.loads(line) for line in gzip.decompress(request.content).splitlines()]
+        errors = [{"pointer": f"/{i}/node", "detail": "bad"} for i, one in enumerate(batch) if one["node"] == "bad"]
+        if errors:
+            return httpx.Response(422, json={"title": "Refused", "errors": errors})
+        new = [one for one in batch if one not in self.kept]
+        self.kept += new
+        return httpx.Response(201, json={"stored": len(new), "duplicates": len(batch) - len(new)})
+
+
+def send(archive: Archive, *paths: Path, **values: Any) -> tuple[int, str]:
+    options = made_options(path=[str(path) for path in paths], **values)
+    status = import_.run(options, transport=FakeServer({"/snapshots": archive}).transport)
+    return status, shown(options)
+
+
+def folder_of(tmp_path: Path, node: str = "lvs1") -> Path:
+    folder = tmp_path / "fleet" / node
+    folder.mkdir(parents=True)
+    for snapshot in make_history(node):
+        (folder / f"{snapshot.taken_at:.0f}.slabinfo").write_text(format_slabinfo(snapshot.caches))
+    return folder.parent
+
+
+def test_a_folder_twice(tmp_path: Path) -> None:
+    archive, folder = Archive(), folder_of(tmp_path)
+    assert send(archive, folder) == (0, "10 snapshots stored, 0 were there already\n")
+    assert send(archive, folder) == (0, "0 snapshots stored, 10 were there already\n")
+    assert [one["node"] for one in archive.kept] == ["lvs1"] * 10
+
+
+def test_lines_are_sent_as_they_are(tmp_path: Path) -> None:
+    wires = [{**to_wire(snapshot), "a_later_version": 1} for snapshot in make_history()]
+    (tmp_path / "spool.ndjson").write_text("\n\n".join(map(json.dumps, wires)))
+    archive = Archive()
+    assert send(archive, tmp_path / "spool.ndjson")[0] == 0
+    assert archive.kept == wires
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
+    archive, folder = Archive(), folder_of(tmp_path)
+    (folder / "lvs1" / "5.slabinfo").write_text("nonsense\n")
+    (tmp_path / "bad.ndjson").write_text(json.dumps(to_wire(make_history("bad")[0])))
+    status, text = send(archive, folder, tmp_path / "bad.ndjson")
+    assert status == 1
+    assert "10 snapshots stored, 0 were there already, 1 refused by the server, 1 input skipped" in text
+    assert "bad at 2026-11-23T" in text
+    assert "5.slabinfo: line 1" in text
+    status, text = send(archive, folder, tmp_path / "bad.ndjson", json=True)
+    told = json.loads(text)
+    assert (told["stored"], told["duplicates"], told["refused"], told["skipped"]) == (0, 10, 1, 1)
+    assert len(told["reasons"]) == 2
+
+
+def test_what_came_before_a_bad_path_is_stored_all_the_same(tmp_path: Path) -> None:
+    archive, folder = Archive(), folder_of(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: no usable dump"):
+        send(archive, folder, tmp_path / "empty")
+    assert len(archive.kept) == 10
