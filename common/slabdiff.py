@@ -157,5 +157,6 @@ def _load(path: str, metric: Metric, stdin: BinaryIO | None, stderr: TextIO | No
     if found.skipped and stderr:
         line, why = found.skipped[0]
         many = len(found.skipped)
-        stderr.write(f"{path}: skipped {many} line{'s' * (many > 1)} that hold no whole row; line {line}: {why}\n")
+        lines = f"{many} line{'s' * (many > 1)}"
+        stderr.write(f"{path}: skipped {lines} without a whole row, the first is line {line}: {why}\n")
     return _totals(found.names, found.counts[_COUNTS[metric]], found.counts["obj_size"])

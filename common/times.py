@@ -23,7 +23,7 @@ def parse_time(text: str) -> float:
         seconds = float(text)
     else:
         try:
-            instant = datetime.fromisoformat(re.sub(r" (?=[0-9]{2}:?[0-9]{2}$)", "+", text))
+            instant = datetime.fromisoformat(re.sub(r" (?=[0-9]{2}:?[0-9]{2}$)", "+", text).upper())
         except ValueError:
             instant = None
         if instant is None or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", text):
