@@ -71,7 +71,7 @@ def create_app(
     app.add_middleware(Guard, metrics=metrics)
     guarded = [Depends(require_token)]
     for router in (snapshots.router, nodes.router, analysis.router):
-        app.include_router(router, prefix="/api/v1", dependencies=guarded)
+        app.include_router(router, dependencies=guarded)
     app.include_router(health.metrics, dependencies=guarded)
     app.include_router(health.health)
     app.add_api_route("/docs", _docs(app), include_in_schema=False)

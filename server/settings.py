@@ -42,7 +42,7 @@ class ServerSettings:
 def default_store(environ: Mapping[str, str], *, system: Path = _SYSTEM) -> str:
     """`/var/lib/slabhound` where it can be written (or made), else the user's data folder (XDG)."""
     nearest = next(folder for folder in (system, *system.parents) if folder.exists())
-    if os.access(nearest, os.W_OK | os.X_OK):
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         folder = system
     else:
         data = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", ".")) / ".local" / "share")

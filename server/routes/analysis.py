@@ -27,7 +27,7 @@ from server.reports.outliers import Report, build_report
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["analysis"])
+router = APIRouter(prefix="/api/v1", tags=["analysis"])
 
 _DAY = 86400.0
 _PROBLEMS = ("unauthenticated", "forbidden", "invalid-parameter", "internal", "store-failed", "busy")

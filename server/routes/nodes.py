@@ -37,7 +37,7 @@ from server.reports.nodes import (
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["nodes"])
+router = APIRouter(prefix="/api/v1", tags=["nodes"])
 
 NodePath = Annotated[str, Path(description="Name of the node.")]
 FromQuery = Annotated[TimeQuery | None, Query(alias="from", description="Not before: RFC 3339 or epoch seconds.")]

@@ -14,7 +14,7 @@ from server.deps import PartsDep, Problem, TimeQuery, problem_responses
 
 __all__ = ["NodePath", "router"]
 
-router = APIRouter(tags=["snapshots"])
+router = APIRouter(prefix="/api/v1", tags=["snapshots"])
 
 NodePath = Annotated[str, Path(description="Name of the node.")]
 _SNAPSHOT = {"$ref": "#/components/schemas/WireSnapshot"}
