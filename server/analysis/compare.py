@@ -133,7 +133,9 @@ def _score(
     ).reshape(-1, 4)
     if mine is None or not len(others):
         return None
-    peers = compare_to_peers(others[:, 0], others[:, 1], scales_to(mine[2], mine[3], others[:, 2], others[:, 3]))
+    peers = compare_to_peers(
+        others[:, 0], others[:, 1], scales_to(mine[2], mine[3], others[:, 2], others[:, 3], np.ones(len(others)))
+    )
     return (mine[0] - peers.median) / float(np.hypot(mine[1], peers.spread))
 
 

@@ -15,7 +15,7 @@ from server.analysis.sentence import describe
 from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
 from server.analysis.trend import theil_sen
-from server.analysis.types import AnalysisSettings, Finding, Lockstep
+from server.analysis.types import AnalysisSettings, Finding, Lockstep, Shape
 
 __all__ = ["Leak", "finding", "gather"]
 
@@ -113,12 +113,13 @@ def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> 
         y = part.allocated[:, part.index[sign.cache]]
         kept = np.isfinite(y)
     t, y = part.time[kept], y[kept]
-    rate = float(theil_sen(t, y[:, None])[0])
+    growing = t <= sign.span.end if (t <= sign.span.end).sum() >= 4 else slice(None)
+    rate = float(theil_sen(t[growing], y[growing][:, None])[0])
     if leak.earlier:
         growth = max(sign.growth, 0.0) + sum(max(one.growth, 0.0) for one in leak.earlier)
     else:
-        growth = max(float(np.median(y[-2:])) - base, rate * 0.5 * float(t[-1] - t[0]))
-    shape = shape_of(t, y)
+        growth = max(float(np.median(y[-2:])) - base, rate * 0.5 * float(t[growing][-1] - t[0]))
+    shape: Shape = "stopped" if sign.span.ended else shape_of(t, y)
     available = sign.track.memory[:, MEMORY_AVAILABLE]
     available = available[np.isfinite(available)]
     per_hour = rate * 3600.0

@@ -39,7 +39,7 @@ def fleet_findings(
     _ = settings
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
-        if not sign.span.whole or set(sign.failed) - HARMLESS or _own_score(sign) < SCORE:
+        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < SCORE:
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)

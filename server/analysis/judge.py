@@ -9,6 +9,7 @@ from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather
 from server.analysis.fleet import fleet_findings
 from server.analysis.notes import notes_for
+from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
@@ -29,6 +30,7 @@ class _Group:
     nodes: int = 0
     tracks: list[Track] = field(default_factory=list)
     coarse: list[Track] = field(default_factory=list)
+    past: Past = field(default_factory=lambda: Past(()))
     scans: list[Scan] = field(default_factory=list)
 
 
@@ -50,8 +52,8 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
                 known.nodes, known.tracks = len(nodes), tracks
                 width = reading.spans[0].width
                 known.coarse = [cells(track, start, end, width) for track in tracks if len(track.time)]
-            tracks = [track for track in tracks if len(track.time)]
-            known.scans += [scan(tracks, span, settings, known.coarse) for span in reading.spans]
+                known.past = Past(known.coarse)
+            known.scans += [scan(tracks, span, settings, known.past) for span in reading.spans]
     findings: list[Finding] = []
     watch: list[Finding] = []
     notes: list[Note] = []
@@ -74,6 +76,11 @@ def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     )
 
 
+def _preference(sign: Sign) -> tuple[bool, float]:
+    """Of several spans that show one leak: those that reach the window's end, then the longest."""
+    return not sign.span.ended, sign.span.end - sign.span.start
+
+
 def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding]]:
     signs = [sign for one in group.scans for sign in one.signs]
     tests = sum(sum(one.judged.values()) for one in group.scans)
@@ -91,7 +98,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
         strong = not sign.failed and sign.score >= FINDING_SCORE and q_of[id(sign)] <= settings.q_limit
         key = (sign.track.node, sign.track.boot, sign.cache)
         old = best.get(key)
-        if old is None or (strong, sign.span.end - sign.span.start) > (old[2], old[0].span.end - old[0].span.start):
+        if old is None or (strong, *_preference(sign)) > (old[2], *_preference(old[0])):
             best[key] = (sign, q_of[id(sign)], strong)
     leaks = gather(list(best.values()), settings)
     coarse = {(track.node, track.boot): track for track in group.coarse}

@@ -52,13 +52,14 @@ def compare_to_peers(growth: Floats, errors: Floats, scales: Floats) -> Peers:
     return Peers(len(growth), float(np.median(growth)), median, spread)
 
 
-def scales_to(level: float, noise: float, levels: Floats, noises: Floats) -> Floats:
+def scales_to(level: float, noise: float, levels: Floats, noises: Floats, bigger: Floats) -> Floats:
     """By how much the peers' figures [N] must be scaled up to a node with this `level` and `noise` of the cache.
 
-    A bigger, busier node grows and wavers more. What it holds more of and wavers more in is put down to its size (the
-    lesser of the two ratios); what it only holds more of may be a leak. Never below 1, at most SCALE_MOST.
+    A bigger, busier node grows and wavers more. What it holds more of is put down to its size as far as it also
+    wavers more in it, or holds more of every cache (`bigger` [N], the ratio over all caches); what it merely holds
+    more of may be a leak. Never below 1, at most SCALE_MOST.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         by_level = np.where(levels > 0, level / levels, SCALE_MOST if level > 0 else 1.0)
         by_noise = np.where(noises > 0, noise / noises, SCALE_MOST if noise > 0 else 1.0)
-    return np.clip(np.minimum(by_level, by_noise), 1.0, SCALE_MOST)
+    return np.clip(np.minimum(by_level, np.maximum(by_noise, bigger)), 1.0, SCALE_MOST)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.factors import greatest_swings, node_effect
+from server.analysis.factors import companion_effect, greatest_swings, node_effect, node_scales
+from server.analysis.past import MOST_PEERS, Past
 from server.analysis.peers import Peers, compare_to_peers, scales_to
 from server.analysis.tracks import MEMORY_TOTAL, CacheFacts, Track, cells
 from server.analysis.trend import Trend, block_floors, fit, quantum, steps
@@ -61,7 +63,11 @@ class _Fit:
     last: Floats
     varies: NDArray[np.bool_]
     candidate: NDArray[np.bool_]
+    swing: Floats
+    """How far each cache moved within the span, relative to its level."""
     effect: float = 0.0
+    scale: float = 0.0
+    """Natural logarithm of how big and busy the node is beside the others."""
 
 
 @dataclass(slots=True)
@@ -104,57 +110,46 @@ def _prepare(track: Track, span: Span, settings: AnalysisSettings) -> _Fit | Non
     varies = np.nanmax(np.where(np.isnan(y), -np.inf, y), axis=0) > np.nanmin(np.where(np.isnan(y), np.inf, y), axis=0)
     least = 0.4 * material_rate(track, settings) * part.span
     candidate = varies & (rise > least)
-    return _Fit(track, part, relative, first, last, varies, candidate)
-
-
-def _swing(one: _Fit) -> dict[str, float]:
-    """How far each cache moved within the span, relative to its level."""
-    y = one.cells.allocated
     with np.errstate(divide="ignore", invalid="ignore"):
         swing = (y.max(axis=0) - y.min(axis=0)) / np.median(y, axis=0)
     swing = np.where(np.isfinite(swing), swing, 0.0)
-    return dict(zip(one.track.names, swing.tolist(), strict=True))
+    return _Fit(track, part, relative, first, last, varies, candidate, swing)
 
 
-def _lag_spread(history: Sequence[Track], cache: str, seconds: float, before: float) -> dict[str, float]:
-    """For each node, the root mean square of the cache's change over `seconds`, from data up to `before`."""
-    result = {}
-    for track in history:
-        column = track.index.get(cache)
-        if column is None or len(track.time) < 3:
-            continue
-        t, y = track.time, track.allocated[:, column]
-        later = np.searchsorted(t, t + seconds * 0.99)
-        inside = later < len(t)
-        inside[inside] &= t[later[inside]] <= before
-        if inside.sum() >= 2:
-            change = y[later[inside]] - y[inside]
-            change = change[np.isfinite(change)]
-            if len(change):
-                result[track.node] = float(np.sqrt(np.mean(change**2)))
-    return result
+def _scales(fits: Sequence[_Fit]) -> list[float]:
+    count = Counter(name for one in fits for name, moves in zip(one.track.names, one.varies, strict=True) if moves)
+    names = sorted(name for name, times in count.items() if 2 * times >= len(fits))
+    levels = np.full((len(fits), len(names)), np.nan)
+    for n, one in enumerate(fits):
+        for m, name in enumerate(names):
+            if (column := one.track.index.get(name)) is not None:
+                levels[n, m] = one.first[column]
+    return [float(scale) for scale in node_scales(levels)]
 
 
-def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, history: Sequence[Track]) -> Scan:
-    """All signs of growth in `span`. `history` are coarse cells of the same nodes over the whole window."""
+def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, past: Past) -> Scan:
+    """All signs of growth in `span`; `past` holds coarse cells of the same nodes over the whole window."""
     fits = [fitted for track in tracks if (fitted := _prepare(track, span, settings)) is not None]
     judged: dict[str, int] = {}
     for one in fits:
         judged[one.track.node] = max(judged.get(one.track.node, 0), len(one.track.names))
-    swings = greatest_swings([_swing(one) for one in fits])
+    swings = greatest_swings([dict(zip(one.track.names, one.swing.tolist(), strict=True)) for one in fits])
     for one, swing in zip(fits, swings, strict=True):
         names = one.track.names
         most = np.fromiter((swing.get(name, math.nan) for name in names), float, len(names))
         lazy = np.fromiter((facts.reclaimable for facts in one.track.facts), bool, len(names))
         one.effect = node_effect(one.relative, most, one.varies, lazy)
+    for one, scale in zip(fits, _scales(fits), strict=True):
+        one.scale = scale
     matrix = _measure(fits)
+    bench = _Bench(fits, matrix, span, settings, past)
     signs = []
     for n, one in enumerate(fits):
         mine = [
             c for c in np.flatnonzero(one.candidate) if np.isfinite(matrix.rate[n, matrix.place[one.track.names[c]]])
         ]
         if mine:
-            signs += _Bench(fits, matrix, span, settings, history).signs(n, np.array(mine, dtype=np.intp))
+            signs += bench.signs(n, np.array(mine, dtype=np.intp))
     return Scan(span, signs, judged)
 
 
@@ -199,7 +194,7 @@ class _Bench:
     matrix: _Matrix
     span: Span
     settings: AnalysisSettings
-    history: Sequence[Track]
+    past: Past
 
     def signs(self, n: int, columns: NDArray[np.intp]) -> list[Sign]:
         """The signs of the n-th fit's candidate columns."""
@@ -232,13 +227,21 @@ class _Bench:
         other = np.array([fitted.track.node != track.node for fitted in self.fits])
         chosen = _one_each(self.fits, np.flatnonzero(other & np.isfinite(matrix.rate[:, m])))
         level = float(matrix.level[n, m])
-        peers = compare_to_peers(
-            matrix.rate[chosen, m] * length,
-            matrix.error[chosen, m] * length,
-            scales_to(level, float(matrix.noise[n, m]), matrix.level[chosen, m], matrix.noise[chosen, m]),
+        scales = scales_to(
+            level,
+            float(matrix.noise[n, m]),
+            matrix.level[chosen, m],
+            matrix.noise[chosen, m],
+            np.exp(one.scale - np.array([self.fits[j].scale for j in chosen])),
         )
-        removed = one.effect * level
-        wander, before = _past(self.history, track, cache, self.span, length)
+        peers = compare_to_peers(matrix.rate[chosen, m] * length, matrix.error[chosen, m] * length, scales)
+        usual = float(np.median(matrix.level[chosen, m] * scales)) if len(chosen) else level
+        removed = max(one.effect, self._load(n, column, chosen)) * min(level, usual)
+        wander, before = 0.0, None
+        if not self.span.whole:
+            scale = float(np.median(scales)) if len(scales) else 1.0
+            wander = self.past.wander(track.node, cache, length, self.span.start, scale)
+            before = self.past.highest(track.node, track.boot, cache, self.span.start)
         excess = growth - removed - (max(peers.median, 0.0) if peers.count else 0.0)
         score = excess / math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
         sign = Sign(
@@ -273,6 +276,23 @@ class _Bench:
         )
         return sign, before
 
+    def _load(self, n: int, column: int, chosen: NDArray[np.intp]) -> float:
+        """What the load explains of a cache's relative growth (see factors.companion_effect)."""
+        one = self.fits[n]
+        names = one.track.names
+        peers = [self.fits[j] for j in chosen]
+        alike = self.past.alike(names, column, [(peer.track.node, peer.track.boot) for peer in peers])
+        total, seen = np.zeros(len(names)), np.zeros(len(names))
+        for peer in peers[:MOST_PEERS]:
+            if peer.track.names == names:
+                total, seen = total + peer.swing, seen + 1
+                continue
+            place = np.array([peer.track.index.get(name, -1) for name in names])
+            total[place >= 0] += peer.swing[place[place >= 0]]
+            seen += place >= 0
+        swing = np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
+        return companion_effect(alike, one.relative, swing, float(swing[column]))
+
     def _failed(self, sign: Sign, one: _Fit, column: int, before: float | None, slab: float) -> tuple[str, ...]:
         """The gates that a sign does not pass."""
         number = {key: value for key, value in sign.evidence.items() if isinstance(value, float)}
@@ -282,13 +302,17 @@ class _Bench:
             "slabs": growth < 4 * slab,
             "active": sign.active_growth < 0.5 * growth,
             "step": number["largest_step"] > 0.6 or number["rising_blocks"] < 0.6,
-            "slowing": number["late_over_early"] < 0.4,
+            "slowing": number["late_over_early"] < (0.6 if self.span.ended else 0.4),
             "falls back": number["drawdown"] > 0.6 * growth,
             "seen before": before is not None and number["floor_after"] - before < 0.3 * growth,
             "node": sign.removed > 0.3 * growth,
             "peers": not sign.peers.count,
             "reclaimable": sign.facts.reclaimable and not _pressed(one, column, growth, number["drawdown"]),
         }
+        if self.span.ended:
+            after = self.past.latest(sign.track.node, sign.track.boot, sign.cache)
+            gates["given back"] = after is None or after < number["floor_after"] - 0.3 * growth
+            gates["reclaimable"] = sign.facts.reclaimable
         return tuple(name for name, failed in gates.items() if failed)
 
 
@@ -300,24 +324,6 @@ def _one_each(fits: Sequence[_Fit], chosen: NDArray[np.intp]) -> NDArray[np.intp
         if node not in best or fits[index].cells.span > fits[best[node]].cells.span:
             best[node] = int(index)
     return np.array(sorted(best.values()), dtype=np.intp)
-
-
-def _past(history: Sequence[Track], track: Track, cache: str, span: Span, seconds: float) -> tuple[float, float | None]:
-    """The cache's usual movement in so long a time, and the highest level that its floor had before the span."""
-    if span.whole:
-        return 0.0, None
-    moves = _lag_spread(history, cache, seconds, span.start)
-    mine = moves.pop(track.node, 0.0)
-    wander = max(mine, float(np.median(list(moves.values()))) if moves else 0.0)
-    before = None
-    for coarse in history:
-        column = coarse.index.get(cache)
-        if coarse.node == track.node and coarse.boot == track.boot and column is not None:
-            past = coarse.allocated[coarse.time < span.start, column]
-            past = past[np.isfinite(past)]
-            if len(past):
-                before = float(np.percentile(past, 95))
-    return wander, before
 
 
 def _pressed(one: _Fit, column: int, growth: float, drawdown: float) -> bool:

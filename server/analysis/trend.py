@@ -93,7 +93,8 @@ def fit(t: Floats, y: Floats) -> Trend:
 
     The error of the growth over the span is noise x sqrt(12 / n) for n independent residuals; n is reduced to
     n (1 - r) / (1 + r) for residuals with lag-one autocorrelation r, itself corrected for the bias that detrending
-    causes (Kendall 1954).
+    causes (Kendall 1954). A rise that is no straight line (stairs, a leak that began midway) would be called noise
+    by that, so the error is no more than how far the series falls short of a monotone one.
     """
     slope = theil_sen(t, y)
     span = float(t[-1] - t[0]) if len(t) > 1 else 0.0
@@ -111,8 +112,19 @@ def fit(t: Floats, y: Floats) -> Trend:
     lag = np.clip(lag + (2 + 4 * np.maximum(lag, 0.0)) / n, 0.0, 0.95)
     noise = np.maximum(noise, 0.29 * quantum(y))
     effective = np.maximum(n * (1 - lag) / (1 + lag), 2.0)
+    error = noise * np.sqrt(12.0 / effective)
+    uneven = _unevenness(y)
+    least = 0.29 * quantum(y)
+    error, noise = np.minimum(error, np.maximum(uneven, least * np.sqrt(12.0 / n))), np.minimum(noise, uneven + least)
     rate = growth / span if span > 0 else np.full_like(growth, np.nan)
-    return Trend(rate, growth, noise * np.sqrt(12.0 / effective), noise, lag)
+    return Trend(rate, growth, error, noise, lag)
+
+
+def _unevenness(y: Floats) -> Floats:
+    """Root mean square distance of the highest so far from the lowest yet to come: 0 for what never falls."""
+    highest = np.fmax.accumulate(y, axis=0)
+    lowest = np.fmin.accumulate(y[::-1], axis=0)[::-1]
+    return np.asarray(np.sqrt(np.mean((highest - lowest) ** 2, axis=0)))
 
 
 def block_floors(y: Floats, blocks: int) -> Floats:

@@ -23,6 +23,8 @@ class Span:
     width: float
     whole: bool
     """Whether it starts where the report's window starts."""
+    ended: bool = False
+    """Whether it ends before the report's window ends: for leaks that stopped by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def cell_width(seconds: float, width: int) -> float:
 def plan(start: float, end: float) -> tuple[Pass, ...]:
     """The readings for a window: one of the whole (judged whole, its last half and third), one of its last sixth.
 
-    The second, finer reading serves leaks that began a short while ago; it is judged whole and by its last half.
+    Two parts that end early (the first half and two thirds) are for leaks that stopped. The second, finer reading
+    serves leaks that began a short while ago; it is judged whole and by its last half.
     """
     length = end - start
     passes = []
@@ -64,5 +67,7 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
             for part in parts
             if seconds * part >= SHORTEST or fraction * part == 1.0
         )
+        if fraction == 1.0 and seconds >= 4 * SHORTEST:
+            spans += tuple(Span(start, start + seconds * part, cell, whole=True, ended=True) for part in (1 / 2, 2 / 3))
         passes.append(Pass(end - seconds, end, width, spans))
     return tuple(passes)

@@ -1,0 +1,107 @@
+"""What the coarse series of the whole window say of a cache: how far it wanders, how high it was, its companions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.analysis.factors import companions
+from server.analysis.tracks import Track
+
+__all__ = ["MOST_PEERS", "Past"]
+
+Floats = NDArray[np.float64]
+
+MOST_PEERS = 12
+"""Peers that are asked which caches move together; more would cost and add nothing."""
+HIGH = 95.0
+"""The percentile of earlier floors that counts as a level seen before."""
+
+
+class Past:
+    """The coarse cells of the nodes of one group over the whole window; answers are kept."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._tracks = tracks
+        self._nodes: dict[str, list[Track]] = {}
+        for track in tracks:
+            self._nodes.setdefault(track.node, []).append(track)
+        self._alike: dict[tuple[str, str, str], Floats] = {}
+        self._moves: dict[tuple[str, float, float], dict[str, tuple[float, float]]] = {}
+
+    def wander(self, node: str, cache: str, seconds: float, before: float, scale: float) -> float:
+        """How far the cache usually moves in so long a time, by what its floor did up to `before` (epoch seconds).
+
+        The greater of two root mean squares: of the falls on this node (what only rises may be the leak itself), and
+        of all changes on the median peer, times `scale` for a bigger node. Where the past is shorter than twice the
+        time, changes over half of it stand in, carried on as a random walk's. 0 where nothing is known.
+        """
+        key = (cache, seconds, before)
+        moves = self._moves.get(key)
+        if moves is None:
+            moves = self._moves[key] = self._lagged(cache, seconds, before)
+        others = [change for name, (change, _) in moves.items() if name != node]
+        own = moves[node][1] if node in moves else 0.0
+        return max(own, scale * float(np.median(others)) if others else 0.0)
+
+    def _lagged(self, cache: str, seconds: float, before: float) -> dict[str, tuple[float, float]]:
+        """For each node the root mean square of its changes, and of its falls."""
+        result = {}
+        for track in self._tracks:
+            column = track.index.get(cache)
+            kept = np.searchsorted(track.time, before, side="right")
+            if column is None or kept < 4:
+                continue
+            t, y = track.time[:kept], track.allocated[:kept, column]
+            lag = min(seconds, 0.5 * float(t[-1] - t[0]))
+            later = np.searchsorted(t, t + lag * 0.99)
+            inside = later < len(t)
+            change = y[later[inside]] - y[inside]
+            change = change[np.isfinite(change)] * np.sqrt(seconds / lag)
+            if len(change):
+                falls = np.minimum(change, 0.0)
+                result[track.node] = (float(np.sqrt(np.mean(change**2))), float(np.sqrt(np.mean(falls**2))))
+        return result
+
+    def highest(self, node: str, boot: str, cache: str, before: float) -> float | None:
+        """The level that its floor seldom passed in this boot before that instant; None where nothing is known."""
+        for track in self._nodes.get(node, ()):
+            column = track.index.get(cache)
+            if track.boot == boot and column is not None:
+                past = track.allocated[track.time < before, column]
+                past = past[np.isfinite(past)]
+                if len(past):
+                    return float(np.percentile(past, HIGH))
+        return None
+
+    def latest(self, node: str, boot: str, cache: str) -> float | None:
+        """The median floor of the last quarter of this boot's cells; None where nothing is known."""
+        for track in self._nodes.get(node, ()):
+            column = track.index.get(cache)
+            if track.boot == boot and column is not None:
+                late = track.allocated[-max(len(track.time) // 4, 2) :, column]
+                late = late[np.isfinite(late)]
+                if len(late):
+                    return float(np.median(late))
+        return None
+
+    def alike(self, names: tuple[str, ...], column: int, peers: Sequence[tuple[str, str]]) -> Floats:
+        """How much each of `names` moves with the one at `column` on these peers (node, boot): mean correlation."""
+        total, seen = np.zeros(len(names)), np.zeros(len(names))
+        for node, boot in peers[:MOST_PEERS]:
+            for track in self._nodes.get(node, ()):
+                if track.boot != boot or names[column] not in track.index or len(track.time) < 8:
+                    continue
+                key = (node, boot, names[column])
+                known = self._alike.get(key)
+                if known is None:
+                    known = self._alike[key] = companions(track.allocated, track.index[names[column]])
+                if track.names == names:
+                    total, seen = total + known, seen + 1
+                    continue
+                place = np.array([track.index.get(name, -1) for name in names])
+                total[place >= 0] += known[place[place >= 0]]
+                seen += place >= 0
+        return np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
