@@ -90,9 +90,9 @@ def main(
     return 2
 
 
-def build_parser(name: str, module: Any) -> ArgumentParser:
+def build_parser(name: str, module: Any, *, width: int = 100) -> ArgumentParser:
     """The parser of one command: its options, `--config`, and the arguments its module adds."""
-    from argparse import ArgumentParser  # noqa: PLC0415 - the overview and --version do without
+    from argparse import ArgumentParser, HelpFormatter  # noqa: PLC0415 - the overview and --version do without
 
     from common.config import variable  # noqa: PLC0415 - same
 
@@ -100,7 +100,12 @@ def build_parser(name: str, module: Any) -> ArgumentParser:
         def error(self, message: str) -> Any:
             raise _UsageError(f"{message} (see: {self.prog} --help)")
 
-    parser = Parser(prog=f"slabhound {name}", description=COMMANDS[name].help, allow_abbrev=False)
+    def formatter(prog: str) -> HelpFormatter:
+        return HelpFormatter(prog, width=width)  # left to itself argparse loads shutil and all archivers to find it
+
+    parser = Parser(
+        prog=f"slabhound {name}", description=COMMANDS[name].help, allow_abbrev=False, formatter_class=formatter
+    )
     if hasattr(module, "add_arguments"):
         module.add_arguments(parser)
     parser.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
@@ -143,8 +148,9 @@ def _command(
     from common.terminal.screen import Screen  # noqa: PLC0415 - same
 
     module = import_module(COMMANDS[name].module)
+    screen = Screen(out, err, environ)
     try:
-        options = build_parser(name, module).parse_args(rest)
+        options = build_parser(name, module, width=screen.width).parse_args(rest)
     except SystemExit as done:  # after --help
         return int(done.code or 0)
     path = options.config or config or environ.get("SLABHOUND_CONFIG") or None
@@ -160,7 +166,7 @@ def _command(
     )
     for attribute, value in settled.items():
         setattr(options, attribute, value)
-    options.screen = Screen(out, err, environ)
+    options.screen = screen
     status: int = module.run(options)
     return status
 
