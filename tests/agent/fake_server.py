@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         content = json.dumps(answer.body).encode()
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)
         for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))

@@ -1,0 +1,46 @@
+"""Whose kernel is this? The probes for a container's view."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.container import foreign_hostname, partial_view
+from tests.agent.conftest import Kernel
+
+WHOLE = ["kmem_cache_node", "kmem_cache", "dentry"]
+
+
+def test_a_whole_kernel_raises_no_doubt(kernel: Kernel) -> None:
+    assert partial_view(str(kernel.proc), WHOLE) is None
+
+
+def test_a_file_of_another_file_system_over_it(kernel: Kernel) -> None:
+    def device(path: str) -> int:
+        return 54 if path.endswith("/slabinfo") else 21
+
+    warning = partial_view(str(kernel.proc), WHOLE, device=device)
+    assert warning is not None
+    assert "lxcfs" in warning
+    assert "--proc" in warning
+
+
+def test_a_list_of_charged_caches_only(kernel: Kernel) -> None:
+    warning = partial_view(str(kernel.proc), ["dentry", "inode_cache", "kmalloc-64"])
+    assert warning is not None
+    assert "only some of the kernel's caches" in warning
+
+
+def test_what_cannot_be_looked_at_raises_no_doubt() -> None:
+    assert partial_view("/nonexistent", WHOLE) is None
+
+
+@pytest.mark.parametrize(("link", "foreign"), [("uts:[4026531838]", False), ("uts:[4026532205]", True)])
+def test_hostname_of_its_own(link: str, *, foreign: bool) -> None:
+    assert foreign_hostname(readlink=lambda _: link) is foreign
+
+
+def test_an_old_kernel_raises_no_doubt() -> None:
+    def readlink(path: str) -> str:
+        raise FileNotFoundError(path)
+
+    assert not foreign_hostname(readlink=readlink)
