@@ -165,7 +165,8 @@ def _node_folders(files: Files, source: _Input, tally: Tally) -> list[tuple[str,
     level = max(levels.values(), key=lambda found: sum(found.values()))
     for other in levels.values():
         for folder, count in other.items() if other is not level else ():
-            tally.skip(f"{source.path}/{folder}", f"{count} files named like dumps, but not where the nodes are")
+            what = "named like a dump" if count == 1 else f"{count} files named like dumps"
+            tally.skip(f"{source.path}/{folder}", f"{what}, but not where the nodes are")
     fleets = {folder.rpartition("/")[0] for folder in level}
     if len(fleets) > 1:
         names = ", ".join(sorted(fleets)[:3])

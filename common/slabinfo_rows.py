@@ -43,7 +43,7 @@ class Shape:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        found = _COLON.search(text)
+        found = _COLON.search(text, 1)  # a name may be a colon
         self.head = text[: found.start()] if found else text
         tokens = self.head.split()
         self.numbers = 0
