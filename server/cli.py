@@ -144,12 +144,14 @@ def settings_from(options: Namespace) -> ServerSettings:
 def run(options: Namespace) -> int:
     """Serves until SIGTERM or SIGINT; then answers what is under way and closes the store."""
     settings = settings_from(options)
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         app = create_app(settings)
+        logging.basicConfig(
+            level=settings.log_level.upper(),
+            stream=sys.stderr,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
         if settings.token_file is None and not _is_loopback(settings.host):
             _log.warning("listening on %s without --token-file: anybody who reaches it may come in", settings.host)
         config = uvicorn.Config(

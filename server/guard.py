@@ -28,7 +28,7 @@ class Guard:
             return
         head = scope["method"] == "HEAD"
         if head:  # as GET, without the body (RFC 9110, section 9.3.2)
-            scope["method"] = "GET"
+            scope = {**scope, "method": "GET"}
         began = perf_counter()
         status = 0
 
