@@ -35,7 +35,11 @@ def test_allocated(metric: str, dumps: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [((), "metric"), (("xx", "a", "b"), "invalid choice"), (("ac", "/nowhere", "/nowhere"), "/nowhere: No such file")],
+    [
+        ((), "required: ac|al, OLD, NEW"),
+        (("xx", "a", "b"), "invalid choice"),
+        (("ac", "/nowhere", "/nowhere"), "/nowhere: No such file"),
+    ],
 )
 def test_errors_are_one_line_and_status_2(arguments: tuple[str, ...], says: str) -> None:
     status, out, err = slabhound(*arguments)
