@@ -30,6 +30,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the agent's 70 s, so that it is the agent who lets an idle connection go."""
 GRACE_SECONDS = 10
 _log = logging.getLogger("slabhound.server")
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LEVELS = ("debug", "info", "warning", "error")
 
 
