@@ -17,7 +17,7 @@ def chance(score: float) -> float:
 
     The fit and its figures stand in docs/analysis.md.
     """
-    return min(1.0, AT_THREE * math.exp(-FALL * (score - 3.0)))
+    return min(1.0, AT_THREE * math.exp(-FALL * (max(score, -10.0) - 3.0)))
 
 
 def q_values(p: Sequence[float], tests: int, least: float = LEAST) -> list[float]:
