@@ -59,7 +59,8 @@ def compare(
     """The cache of that name (any spelling that folds to it, or one of its members) on every node that lists it."""
     wanted = fold(cache)
     fitting = [width for width in WIDTHS if (end - start) / width <= points]
-    width = max(min(fitting, default=WIDTHS[-1]), min(bucket_width(end - start), WIDTHS[-1]) if points < 24 else 0)
+    # Never coarser than the report's own, however few points are asked for: the series are thinned at the end.
+    width = min(min(fitting, default=WIDTHS[-1]), bucket_width(end - start))
     by_group: dict[str, list[NodeSeries]] = {}
     for node in source.window(start, end, width, group=group):
         by_group.setdefault(node.group, []).append(node)
