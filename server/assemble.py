@@ -58,6 +58,8 @@ def _boot(
     caches: Collection[str] | None,
 ) -> BootSeries:
     """Joins blocks of one boot with different layouts; a row's newest flags win."""
+    if len(blocks) == 1:
+        return _alone(boot, blocks[0], layouts[blocks[0].layout], caches)
     blocks = sorted(blocks, key=lambda b: float(b.time[-1]))
     columns: dict[tuple[str, int, int], CacheRow] = {}
     for block in blocks:
@@ -87,3 +89,14 @@ def _boot(
         memory[at] = np.where(newer[:, None], block.memory, memory[at])
         samples[at] += block.samples
     return BootSeries(boot, time, uptime, memory, samples, tuple(columns.values()), **counts)
+
+
+def _alone(boot: str, block: Block, rows: Sequence[CacheRow], caches: Collection[str] | None) -> BootSeries:
+    """The usual case, with nothing to match: several times as fast."""
+    counts = {name: getattr(block, name) for name in _COUNTS}
+    if caches is not None:
+        kept = [i for i, row in enumerate(rows) if row.name in caches]
+        counts = {name: matrix[:, kept] for name, matrix in counts.items()}
+        rows = [rows[i] for i in kept]
+    floats = {name: matrix.astype(np.float64) for name, matrix in counts.items()}
+    return BootSeries(boot, block.time, block.uptime, block.memory, block.samples, tuple(rows), **floats)

@@ -18,14 +18,18 @@ __all__ = [
     "pack_floats",
     "pack_ints",
     "pack_matrix",
+    "pack_sizes",
     "split",
     "unpack_floats",
     "unpack_ints",
     "unpack_matrix",
+    "unpack_sizes",
 ]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Columns = NDArray[np.intp] | None
+"""Which rows of a layout are wanted; None for all."""
 
 _ESCAPE = 255
 _RAW = 255
@@ -65,16 +69,18 @@ def split(blob: bytes) -> list[bytes]:
 
 
 def _squeeze(values: Ints) -> bytes:
-    """Small values (of either sign) in one byte; the others after them in four or eight."""
+    """Small values (of either sign) in one byte; the others after them in four or eight, first bytes first."""
     zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
     big = zigzag[zigzag >= _ESCAPE]
-    wide = big if len(big) and int(big.max()) >> 32 else big.astype(np.uint32)
-    return np.minimum(zigzag, _ESCAPE).astype(np.uint8).tobytes() + wide.tobytes()
+    width = 8 if len(big) and int(big.max()) >> 32 else 4
+    planes = big.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T
+    return np.minimum(zigzag, _ESCAPE).astype(np.uint8).tobytes() + planes.tobytes()
 
 
 def _big(data: bytes, count: int, escapes: int) -> NDArray[np.unsignedinteger]:
     width = (len(data) - count) // escapes if escapes else 4
-    return np.frombuffer(data, dtype=np.uint64 if width == 8 else np.uint32, offset=count)
+    planes = np.frombuffer(data, dtype=np.uint8, offset=count).reshape(width, escapes)
+    return np.ascontiguousarray(planes.T).view(f"<u{width}").ravel()
 
 
 def _signed(zigzag: NDArray[np.uint64]) -> Ints:
@@ -92,6 +98,18 @@ def unpack_ints(data: bytes, count: int) -> Ints:
     at = np.flatnonzero(small == _ESCAPE)
     zigzag[at] = _big(data, count, len(at))
     return np.cumsum(_signed(zigzag), dtype=np.int64)
+
+
+def pack_sizes(values: Ints) -> bytes:
+    """Sizes in bytes, of which the kernel gives whole KiB or pages: kept in units of what divides them all."""
+    known = values[values > 0]
+    unit = np.gcd.reduce(known) if len(known) else np.int64(1)
+    return unit.tobytes() + pack_ints(np.where(values > 0, values // unit, values))
+
+
+def unpack_sizes(data: bytes, count: int) -> Ints:
+    values = unpack_ints(data[8:], count)
+    return np.where(values > 0, values * np.frombuffer(data, dtype=np.int64, count=1), values)
 
 
 def pack_floats(values: Floats) -> bytes:
@@ -134,7 +152,7 @@ def pack_matrix(matrix: Ints) -> bytes:
     return _squeeze(np.ascontiguousarray(steps.T).ravel())
 
 
-def unpack_matrix(data: bytes, times: int, width: int, columns: NDArray[np.intp] | None = None) -> Ints:
+def unpack_matrix(data: bytes, times: int, width: int, columns: Columns = None) -> Ints:
     """The [T, C] counts again, or only some `columns` of them, which costs accordingly less."""
     count = times * width
     small = np.frombuffer(data, dtype=np.uint8, count=count)

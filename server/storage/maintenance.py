@@ -47,6 +47,7 @@ class Maintenance:
             self._writer.submit(lambda _db, _changes: self._book.used.clear()).result()  # also tries the disk
             self._seal(milliseconds(now))
             self._forget(now)
+            self._repeat(give_back, "pages_given_back", times=20)  # 40 MB; the next round goes on
 
     def _seal(self, now: int) -> None:
         with self._pool.read() as db:
@@ -64,10 +65,10 @@ class Maintenance:
             self.counters["sealed_snapshots"] += self._writer.submit(sealing.work, len(sealing.recent)).result()
             self.counters["sealed_chunks"] += len(sealing.sealed)
 
-    def _repeat(self, work: Work[int], name: str) -> int:
+    def _repeat(self, work: Work[int], name: str, times: int = 1_000_000) -> int:
         total = 0
-        while done := self._writer.submit(work, 200).result():
-            total += done
+        while times and (done := self._writer.submit(work, 200).result()):
+            total, times = total + done, times - 1
         self.counters[name] += total
         return total
 
@@ -85,4 +86,3 @@ class Maintenance:
         self.counters["forgotten_nodes"] += gone.result()
         gone = self._writer.submit(partial(forget_layouts, numbers=layouts, book=self._book))
         self.counters["forgotten_layouts"] += gone.result()
-        self._repeat(give_back, "pages_given_back")

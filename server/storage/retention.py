@@ -25,7 +25,9 @@ __all__ = [
 
 _DAY = 86400.0
 _SLICE = 200
-"""Rows a transaction deletes."""
+"""Rows or pages a transaction deletes."""
+_SPARE = 2500
+"""Pages (10 MB) that may always lie free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,10 @@ def forget_layouts(db: sqlite3.Connection, changes: Changes, numbers: Sequence[i
 
 
 def give_back(db: sqlite3.Connection, changes: Changes) -> int:
-    """Hands some free pages back to the disk when a quarter of the file is free; the rest is used again soon."""
+    """Hands some free pages back to the disk while most of the file is free; a smaller rest is used again soon."""
     del changes
     (free,), (pages,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count"))
-    surplus: int = min(free - pages // 4, 500)
-    if free < 2500 or surplus <= 0:
-        return 0
-    db.execute(f"PRAGMA incremental_vacuum({surplus})").fetchall()
+    surplus: int = max(min(free - max(pages // 2, _SPARE), 500), 0)
+    for _ in range(surplus):  # sqlite3 takes only the first step of incremental_vacuum(N): one page
+        db.execute("PRAGMA incremental_vacuum(1)")
     return surplus

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from server.buckets import Block
 from server.storage.codec import (
+    Columns,
     Floats,
+    Ints,
     join,
     pack_floats,
     pack_ints,
@@ -30,28 +32,43 @@ def _milliseconds(seconds: Floats) -> NDArray[np.int64]:
     return np.rint(seconds * 1000).astype(np.int64)
 
 
-def pack_block(block: Block) -> bytes:
-    """Least counts are kept as their distance from the last ones: mostly zero."""
-    head = np.array([len(block.time), block.num_last.shape[1]], dtype=np.int64)
+def _in_slabs(objects: Ints, per_slab: Ints) -> list[bytes]:
+    """Kernels add and give back whole slabs: their number moves little, what is left over hardly at all."""
+    slabs, left = np.divmod(objects, np.maximum(per_slab, 1))
+    return [pack_matrix(slabs), pack_matrix(left)]
+
+
+def pack_block(block: Block, per_slab: Ints) -> bytes:
+    """`per_slab`: [C] objects a slab holds (0 where unknown), from the layout.
+
+    Least counts are kept as their distance from the last ones, active objects as their distance from all of them.
+    """
+    head = np.array([len(block.time), len(per_slab)], dtype=np.int64)
+    num_above, active_above = block.num_last - block.num_min, block.active_last - block.active_min
     sections = [
         head.tobytes(),
         pack_ints(_milliseconds(block.time)),
         pack_floats(block.uptime),
         *(pack_floats(block.memory[:, i]) for i in range(4)),
         pack_ints(block.samples),
-        pack_matrix(block.num_last),
+        *_in_slabs(block.num_last, per_slab),
+        *_in_slabs(num_above, per_slab),
         pack_matrix(block.num_last - block.active_last),
-        pack_matrix(block.num_last - block.num_min),
-        pack_matrix(block.active_last - block.active_min),
+        pack_matrix(num_above - active_above),
     ]
     return join(sections, LEVEL)
 
 
-def unpack_block(boot: str, layout: str, blob: bytes, columns: NDArray[np.intp] | None = None) -> Block:
+def unpack_block(boot: str, layout: str, blob: bytes, per_slab: Ints, columns: Columns = None) -> Block:
     """The block again; `columns`: only these rows of the layout."""
     head, time, uptime, total, available, reclaimable, unreclaimable, samples, *counts = split(blob)
     times, width = map(int, np.frombuffer(head, dtype=np.int64))
-    num, unused, num_above, active_above = (unpack_matrix(c, times, width, columns) for c in counts)
+    slabs, left, slabs_above, left_above, unused, unused_above = (
+        unpack_matrix(c, times, width, columns) for c in counts
+    )
+    each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
+    num, num_above = slabs * each + left, slabs_above * each + left_above
+    active, active_above = num - unused, num_above - unused_above
     memory = [unpack_floats(m, times) for m in (total, available, reclaimable, unreclaimable)]
     return Block(
         boot,
@@ -62,6 +79,6 @@ def unpack_block(boot: str, layout: str, blob: bytes, columns: NDArray[np.intp] 
         unpack_ints(samples, times),
         num - num_above,
         num,
-        (num - unused) - active_above,
-        num - unused,
+        active - active_above,
+        active,
     )

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from server.buckets import Block, raw_block
 from server.storage.codec import (
+    Columns,
     Floats,
     Ints,
     join,
     pack_floats,
     pack_ints,
     pack_matrix,
+    pack_sizes,
     split,
     unpack_floats,
     unpack_ints,
     unpack_matrix,
+    unpack_sizes,
 )
 
 __all__ = [
@@ -92,6 +95,22 @@ def to_block(boot: str, layout: str, samples: Samples, num: Ints, active: Ints) 
     return raw_block(boot, layout, samples.taken / 1000.0, samples.uptime, memory, num, active)
 
 
+def _pack_uptime(samples: Samples) -> bytes:
+    """As the distance from the clock where that is exact: then it hardly moves."""
+    with np.errstate(invalid="ignore"):
+        scaled = np.rint(samples.uptime * 1000)
+        exact = bool(np.all((np.abs(scaled) < 2**53) & (scaled / 1000 == samples.uptime)))
+    if exact:
+        return b"\1" + pack_ints(scaled.astype(np.int64) - samples.taken)
+    return b"\0" + pack_floats(samples.uptime)
+
+
+def _unpack_uptime(data: bytes, taken: Ints) -> Floats:
+    if data[0]:
+        return (unpack_ints(data[1:], len(taken)) + taken) / 1000
+    return unpack_floats(data[1:], len(taken))
+
+
 def pack_samples(samples: Samples) -> bytes:
     distinct = {text: index for index, text in enumerate(dict.fromkeys(samples.facts))}
     which = np.array([distinct[text] for text in samples.facts], dtype=np.int64)
@@ -102,9 +121,9 @@ def pack_samples(samples: Samples) -> bytes:
         pack_ints(samples.taken),
         pack_ints(samples.received - samples.taken),
         pack_floats(samples.offset),
-        pack_floats(samples.uptime),
+        _pack_uptime(samples),
         pack_floats(samples.read_seconds),
-        *(pack_ints(samples.memory[:, i]) for i in range(4)),
+        *(pack_sizes(samples.memory[:, i]) for i in range(4)),
     ]
     return join(sections, LEVEL)
 
@@ -118,9 +137,9 @@ def unpack_samples(blob: bytes) -> Samples:
         times,
         unpack_ints(received, count) + times,
         unpack_floats(offset, count),
-        unpack_floats(uptime, count),
+        _unpack_uptime(uptime, times),
         unpack_floats(read, count),
-        np.stack([unpack_ints(m, count) for m in memory], axis=1),
+        np.stack([unpack_sizes(m, count) for m in memory], axis=1),
         [distinct[i] for i in unpack_ints(which, count)],
     )
 
@@ -141,9 +160,7 @@ def pack_counts(counts: Counts, per_slab: Ints) -> bytes:
     return join(sections, LEVEL)
 
 
-def unpack_counts(
-    blob: bytes, times: int, per_slab: Ints, columns: NDArray[np.intp] | None = None, *, slabs: bool = True
-) -> Counts:
+def unpack_counts(blob: bytes, times: int, per_slab: Ints, columns: Columns = None, *, slabs: bool = True) -> Counts:
     """`columns`: only these rows of the layout; without `slabs` the counts of active slabs are left unknown."""
     width = len(per_slab)
     sections = split(blob)

@@ -10,6 +10,7 @@ from typing import Any
 
 from server.buckets import Block, coarsen
 from server.storage.catalog import Changes
+from server.storage.codec import Ints
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.reader import RECENT_COLUMNS, recent_samples
@@ -87,8 +88,9 @@ def seal_node(db: sqlite3.Connection, node: int, hours: Sequence[int], book: Lay
             fresh.setdefault((boot, number), []).append(_block(part))
             into.sealed.append(_chunk(db, node, hour, boot, number, book, part))
     for (boot, number), blocks in fresh.items():
-        for width, span in SPANS.items():
-            into.rollups += _merge(db, (node, width), span, (boot, number), blocks)
+        per_slab = book.load(db, number).per_slab
+        for width in SPANS:
+            into.rollups += _merge(db, (node, width), (boot, number), blocks, per_slab)
 
 
 def _parts(
@@ -129,18 +131,22 @@ def _chunk(
 
 
 def _merge(
-    db: sqlite3.Connection, tier: tuple[int, int], span: int, series: tuple[int, int], fresh: list[tuple[Block, int]]
+    db: sqlite3.Connection,
+    tier: tuple[int, int],
+    series: tuple[int, int],
+    fresh: list[tuple[Block, int]],
+    per_slab: Ints,
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of one roll-up with the fresh snapshots in them; a block never spans two rows, being of one hour."""
     query = (
         "SELECT buckets, received FROM rollups WHERE node = ? AND width = ? AND start = ? AND boot = ? AND layout = ?"
     )
-    for start, group in groupby(fresh, key=lambda item: int(item[0].time[0] // span)):
+    for start, group in groupby(fresh, key=lambda item: int(item[0].time[0] // SPANS[tier[1]])):
         key = (*tier, start, *series)
         items = list(group)
         blocks, received = [block for block, _ in items], max(at for _, at in items)
         before = db.execute(query, key).fetchone()
         if before:
-            blocks.append(unpack_block("", "", before[0]))
+            blocks.append(unpack_block("", "", before[0], per_slab))
             received = max(received, before[1])
-        yield (*key, received, pack_block(coarsen(blocks, tier[1])))
+        yield (*key, received, pack_block(coarsen(blocks, tier[1]), per_slab))

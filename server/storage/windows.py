@@ -110,7 +110,8 @@ class WindowReader:
         hours: set[int] = set()
         for boot, number, blob in self.db.execute(_ROLLUPS, (node, tier, first // span, (end - 1) // span)):
             columns = self._kept(number)
-            block = unpack_block(self.boots[boot], self.book.hash(number), blob, columns)
+            per_slab = self.book.load(self.db, number).per_slab
+            block = unpack_block(self.boots[boot], self.book.hash(number), blob, per_slab, columns)
             block = _cut(block, (block.time * 1000 >= first - 0.5) & (block.time * 1000 < end - 0.5))
             hours.update(_hours(block).tolist())
             yield block

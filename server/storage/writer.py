@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from common.errors import SlabhoundError, StoreError, StoreFullError
 from server.storage.catalog import Catalog, Changes
-from server.storage.connections import connect, disk_bytes, translate
+from server.storage.connections import connect, translate
 
 __all__ = ["Work", "Writer"]
 
@@ -26,7 +27,9 @@ the transaction."""
 
 _HEAVY = 1000
 """Snapshots after which a transaction takes no further job: some 50 ms."""
-_WAL_BYTES = 16 << 20
+_LOG_BYTES = 16 << 20
+_LOOK_EVERY = 100
+"""Snapshots between two looks at the log's size: at most 20 KB each."""
 _NEARLY_ALL = 256
 """Pages of the log that the writer may have to copy itself, at about 10 microseconds each."""
 
@@ -48,6 +51,9 @@ class Writer:
         self._closed = threading.Event()
         self._submitting = threading.Lock()
         self._restart_log, self._log_grew = threading.Event(), threading.Event()
+        self._unlooked = 0
+        self.log_bytes = _LOG_BYTES
+        """From which size on the log is copied into the file and started anew."""
         self.problem: str | None = None
         """Why the last transaction failed; None when it did not."""
         self.counters: Counter[str] = Counter()
@@ -98,7 +104,7 @@ class Writer:
             jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             if jobs:
                 self._transact(jobs)
-            self._watch_log()
+            self._watch_log(weight)
 
     def _transact(self, jobs: list[_Job]) -> None:
         changes, done = Changes(self._catalog), []
@@ -147,7 +153,7 @@ class Writer:
         self._db.close()
         self._db = fresh
 
-    def _watch_log(self) -> None:
+    def _watch_log(self, weight: int) -> None:
         if self._restart_log.is_set():
             self._restart_log.clear()
             try:
@@ -156,8 +162,13 @@ class Writer:
                 self._db.execute("PRAGMA busy_timeout = 5000")
             except sqlite3.Error:
                 self.counters["failed_checkpoints"] += 1
-        elif disk_bytes(self._wal) > _WAL_BYTES:
-            self._log_grew.set()
+            return
+        self._unlooked += weight
+        if self._unlooked >= _LOOK_EVERY:
+            self._unlooked = 0
+            with contextlib.suppress(OSError):
+                if self._wal.stat().st_size > self.log_bytes:
+                    self._log_grew.set()
 
     def _checkpoint(self) -> None:
         """Copies the log into the file beside the writer; only then may the writer, with little left, start it anew."""

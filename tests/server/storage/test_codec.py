@@ -1,0 +1,129 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from server.buckets import Block
+from server.storage import codec, samples
+from server.storage.rollups import pack_block, unpack_block
+from server.storage.samples import Counts, Samples, pack_counts, pack_samples, unpack_counts, unpack_samples
+
+quick = settings(deadline=None, max_examples=60, derandomize=True)
+int64 = st.one_of(st.integers(-130, 130), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**33))
+small = st.integers(0, 6)
+
+
+def ints(shape: Any) -> st.SearchStrategy[Any]:
+    return npst.arrays(np.int64, shape, elements=int64)
+
+
+@quick
+@given(ints(st.integers(0, 20)))
+def test_ints_come_back(values: Any) -> None:
+    assert codec.unpack_ints(codec.pack_ints(values), len(values)).tolist() == values.tolist()
+
+
+@quick
+@given(npst.arrays(np.int64, st.integers(0, 20), elements=st.integers(-1, 2**63 - 1)))
+def test_sizes_come_back(values: Any) -> None:
+    assert codec.unpack_sizes(codec.pack_sizes(values), len(values)).tolist() == values.tolist()
+
+
+@quick
+@given(
+    st.lists(
+        st.one_of(
+            st.floats(allow_nan=False).map(lambda v: v + 0.0),
+            st.just(math.nan),
+            st.integers(0, 10**6).map(lambda v: v / 100),
+        )
+    )
+)
+def test_floats_come_back_to_the_bit(values: list[float]) -> None:
+    back = codec.unpack_floats(codec.pack_floats(np.array(values, dtype=np.float64)), len(values))
+    assert [None if math.isnan(v) else v for v in back] == [None if math.isnan(v) else v for v in values]
+
+
+@quick
+@given(st.data(), small, small)
+def test_a_matrix_comes_back_whole_or_in_part(data: st.DataObject, times: int, width: int) -> None:
+    matrix = data.draw(ints((times, width)))
+    packed = codec.pack_matrix(matrix)
+    assert codec.unpack_matrix(packed, times, width).tolist() == matrix.tolist()
+    columns = np.array(data.draw(st.permutations(range(width)))[: width // 2], dtype=np.intp)
+    assert codec.unpack_matrix(packed, times, width, columns).tolist() == matrix[:, columns].tolist()
+
+
+@quick
+@given(st.data(), small, small)
+def test_counts_come_back(data: st.DataObject, times: int, width: int) -> None:
+    element = st.one_of(st.just(samples.UNKNOWN), st.integers(0, 2**63 - 1), st.integers(0, 5000))
+    matrices = [data.draw(npst.arrays(np.int64, (times, width), elements=element)) for _ in range(4)]
+    per_slab = data.draw(npst.arrays(np.int64, width, elements=st.integers(0, 2**31 - 1)))
+    packed = pack_counts(Counts(*matrices), per_slab)
+    back = unpack_counts(packed, times, per_slab)
+    found = [back.active_objs, back.num_objs, back.active_slabs, back.num_slabs]
+    assert [m.tolist() for m in found] == [m.tolist() for m in matrices]
+
+
+@quick
+@given(st.data(), st.integers(1, 5))
+def test_samples_come_back(data: st.DataObject, count: int) -> None:
+    def floats() -> Any:
+        unknown = st.just(math.nan)
+        centiseconds = st.integers(0, 10**9).map(lambda v: v / 100)
+        return data.draw(npst.arrays(np.float64, count, elements=st.one_of(unknown, centiseconds, st.floats(0, 1e300))))
+
+    times = st.integers(0, 253402300799999)
+    given_samples = Samples(
+        data.draw(npst.arrays(np.int64, count, elements=times)),
+        data.draw(npst.arrays(np.int64, count, elements=times)),
+        floats(),
+        floats(),
+        floats(),
+        data.draw(npst.arrays(np.int64, (count, 4), elements=st.integers(-1, 2**63 - 1))),
+        data.draw(st.lists(st.sampled_from(['{"group":"a"}', "{}"]), min_size=count, max_size=count)),
+    )
+    back = unpack_samples(pack_samples(given_samples))
+    for name in ("taken", "received", "offset", "uptime", "read_seconds", "memory"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(given_samples, name))
+    assert back.facts == given_samples.facts
+
+
+@pytest.mark.parametrize("per_slab", [[0, 1, 21], [16, 16, 2**31 - 1]])
+def test_a_block_comes_back(per_slab: list[int]) -> None:
+    rng = np.random.default_rng(1)
+    last = rng.integers(0, 2**40, (7, 3))
+    last[3] = 2**63 - 1
+    memory = rng.integers(0, 2**40, (7, 4)).astype(np.float64)
+    memory[rng.random((7, 4)) < 0.3] = np.nan
+    block = Block(
+        "boot",
+        "layout",
+        np.arange(7) * 300.5,
+        np.array([1.25, np.nan, 3, 4, 5, 6, 7e300]),
+        memory,
+        rng.integers(1, 9, 7),
+        last - rng.integers(0, 5, (7, 3)),
+        last,
+        np.minimum(last, 4),
+        last // 2 + 5,
+    )
+    each = np.array(per_slab)
+    packed = pack_block(block, each)
+    for columns in (None, np.array([2, 0])):
+        back = unpack_block("boot", "layout", packed, each, columns)
+        for name in ("time", "uptime", "memory", "samples"):
+            np.testing.assert_array_equal(getattr(back, name), getattr(block, name))
+        for name in ("num_min", "num_last", "active_min", "active_last"):
+            expected = getattr(block, name)
+            np.testing.assert_array_equal(getattr(back, name), expected if columns is None else expected[:, columns])
+
+
+def test_sections_of_any_length() -> None:
+    sections = [b"", b"abc", b"\0" * 100_000]
+    assert codec.split(codec.join(sections, 3)) == sections
