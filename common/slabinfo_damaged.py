@@ -21,6 +21,8 @@ __all__ = ["parse_damaged"]
 VERSIONS = ("1.1", "1.2", "2.0", "2.1")
 MAX_LINE = 4096
 """Characters of a line worth reading; the longest rows with statistics have about 300."""
+MAX_LINES = 100_000
+"""Lines of a damaged text: an intact dump of any length takes the fast path, and this one is 20 times slower."""
 MAX_JOINED = 12
 """Lines of one wrapped row: with statistics, wrapped at 30 columns."""
 
@@ -34,7 +36,8 @@ _PREFIX = re.compile(
     r"""(?:\s+
     |[>|]                                                                # quoted
     |\*+(?=\S)                                                           # bold
-    |(?:<[0-9]+>)?\[\s*[0-9]+\.[0-9]+\](?=\s|$)                          # printk time
+    |(?:<[0-9]+>)?\[\s*[0-9]+\.[0-9]+\](?:\[\s*[TC][0-9]+\])?(?=\s|$)   # printk time, and who printed
+    |/proc/slabinfo:                                                     # grep -H
     |\[[A-Z][a-z]{2}\ [A-Z][a-z]{2}\ +[0-9]+\ [0-9:]{8}\ [0-9]{4}\]      # dmesg -T
     |[A-Z][a-z]{2}\ [\ 0-9][0-9]\ [0-9:]{8}\ \S+\ kernel:                # syslog
     |[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]{8,15}(?:Z|[+-][0-9:]{4,5})?\ \S+\ kernel:  # journalctl -o short-iso
@@ -50,6 +53,8 @@ _OTHER_TOOLS = (
 def parse_damaged(text: str) -> Slabinfo:
     """What the text says with certainty. Raises SlabinfoError, with the line, where a row's numbers are not certain."""
     lines = text.split("\n")
+    if len(lines) > MAX_LINES:
+        raise SlabinfoError(MAX_LINES + 1, "text", f"at most {MAX_LINES} lines", f"{len(lines)} lines")
     ended = not lines[-1]
     return _parse_old(lines, ended=ended) or _Reader(lines, ended=ended).read()
 
@@ -218,11 +223,11 @@ class _Reader:
     def _check_before(self, index: int, row: Row) -> None:
         """Raises SlabinfoError where the line before may be the beginning of this row's name."""
         before = self.lines[index - 1] if index else ""
-        if not before or not self.skipped or self.skipped[-1][0] != index or not re.fullmatch(r"[\w.()/^ -]+", before):
+        if not before or not self.skipped or self.skipped[-1][0] != index or before.count(" ") > 1:
             return
         line = self.lines[index]
         first = line.split(maxsplit=1)[0]
-        wrapped = len(before) + 1 + len(first) > self.longest
+        wrapped = len(before) + 1 + len(first) > self.longest  # or it would have stood on the line before
         shifted = not self.collapsed and not re.match(rf"{re.escape(row.name.ljust(17))} +[0-9]", line)
-        if before.count(" ") < 2 and (wrapped or shifted or self.version):
+        if wrapped or (re.fullmatch(r"[\w.()/^ -]+", before) and (shifted or self.version)):
             raise SlabinfoError(index + 1, "name", "a whole name", f"{before} {first}")

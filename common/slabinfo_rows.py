@@ -100,7 +100,7 @@ def read_row(
         family = _family_by_alignment(shape)
     fields = _HEAD[family or 2]
     name, *tokens = shape.head.rsplit(None, len(fields))
-    _check_name(shape, line, name, tokens, whole_head=whole_head, collapsed=collapsed and family is not None)
+    _check_name(shape, line, name, tokens, whole_head=whole_head, collapsed=collapsed and (family == 1 or bool(parts)))
     values: dict[str, int | None] = {
         field: _number(token, line, field) for field, token in zip(fields, tokens, strict=True)
     }
@@ -154,7 +154,7 @@ def _check_name(shape: Shape, line: int, name: str, tokens: list[str], *, whole_
     digits_last = _is_number(words[-1]) and len(words) > 1
     if digits_last and (len(name) >= 17 or name != " ".join(words)):
         aligned = False
-    if aligned or (collapsed and not digits_last and (shape.parts or len(words) == 1)):
+    if aligned or (collapsed and not digits_last):
         return
     fields = " ".join(KERNEL_NAMES.get(field, field) for field in _HEAD[2])
     raise SlabinfoError(line, "name", f"a name, then {fields}", shape.head.strip())

@@ -199,6 +199,7 @@ def test_a_name_with_control_characters_is_shown_escaped() -> None:
         ("", 1, "text", "the rows of /proc/slabinfo"),
         ("\n\n  \n", 1, "text", "the rows of /proc/slabinfo"),
         (V21, 1, "text", "the rows of /proc/slabinfo"),
+        ("dentry\n" * 100_001, 100_001, "text", "at most 100000 lines"),
         ("hello\n", 1, "text", "the rows of /proc/slabinfo"),
         ("slabinfo - version: 2.2\n" + DENTRY, 1, "version", "1.1, 1.2, 2.0 or 2.1"),
         ("slabinfo - version: 1.1\n" + DENTRY, 2, "row", "the columns of version 1.x"),

@@ -132,6 +132,8 @@ HARMLESS: dict[str, Callable[[str], str]] = {
     "indented": each_line(lambda line: f"    {line}"),
     "tab": each_line(lambda line: f"\t{line}"),
     "dmesg": each_line(lambda line: f"[  178.502533] {line}"),
+    "dmesg with its caller": each_line(lambda line: f"[  178.502533][    T1] {line}"),
+    "grep -H": each_line(lambda line: f"/proc/slabinfo:{line}"),
     "dmesg -T": each_line(lambda line: f"[Mon Nov 23 18:42:15 2026] {line}"),
     "syslog": each_line(lambda line: f"Nov  3 18:42:15 lvs1 kernel: [  178.502533] {line}"),
     "journal": each_line(lambda line: f"2026-11-23T18:42:15+0000 lvs1 kernel: {line}"),
