@@ -89,7 +89,7 @@ def sockets_held(most: int, *, per_second: float = 0.0) -> Iterator[int]:
     At once, or `per_second` of them. `most` is cut to what the limit on open files allows.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    count = min(most, hard - 64)
+    count = most if hard == resource.RLIM_INFINITY else min(most, hard - 64)
     child = subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(count), str(per_second)],
         stdin=subprocess.PIPE,

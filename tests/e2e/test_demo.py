@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.processes import command, environment, slabhound
+from server.demo_server import ServerProcess
+from tests.e2e.processes import command, environment, json_of, slabhound
 
 
 def test_the_demo_ends_at_a_report_that_names_the_leak(tmp_path: Path) -> None:
@@ -19,6 +20,12 @@ def test_the_demo_ends_at_a_report_that_names_the_leak(tmp_path: Path) -> None:
     assert re.search(r"^ 1\. lvs3  scsi_cmd_cache ", text, re.MULTILINE), text
     assert re.search(r"^1 finding:", text, re.MULTILINE), text
     assert (tmp_path / "kept" / "slabhound.db").stat().st_size > 0
+
+
+def test_the_demo_can_fill_an_aggregator_that_runs_already(server: ServerProcess) -> None:
+    slabhound("demo", "--once", "--nodes", "2", "--into", server.address)
+    nodes = json_of(slabhound("nodes", "--server", server.address, "--json"))["items"]
+    assert [node["node"] for node in nodes] == ["lvs1", "lvs2"]
 
 
 def test_a_store_is_never_overwritten(tmp_path: Path) -> None:
