@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import socket
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def assemble(options: Namespace, *, tls: bool, say: Say) -> int:
         labels=dict(options.label or ()),
     )
     spool = open_spool(options.spool, options.spool_size, once=options.once, environ=os.environ, say=say)
-    courier = Courier(pusher, spool, say=say, waiting=stopper.interruptible)
+    courier = Courier(pusher, spool, say=_quiet if options.once else say, waiting=stopper.interruptible)
     agent = Agent(Collector(reader, identity), courier, stopper=stopper, say=say, proc=reader.proc)
     # What is here by now stays: the collector of garbage need not walk it again.
     gc.collect()
@@ -69,13 +70,13 @@ def assemble(options: Namespace, *, tls: bool, say: Say) -> int:
         if options.once:
             return _once(agent, spool, say)
         schedule = Schedule(options.interval, identity.node)
-        waiting = f"; {len(spool)} snapshots wait in {spool.place}" if len(spool) else ""
+        every = format_duration(options.interval)
         say(
-            f"sends {identity.node} (group {identity.group}) to {options.server} "
-            f"every {format_duration(options.interval)}{waiting}"
+            f"sends {identity.node} (group {identity.group}) to {options.server} every {every}"
+            + (f"; {_waiting(spool)}" if len(spool) else "")
         )
         agent.run(schedule)
-        say(f"stopped; {len(spool)} snapshots wait in {spool.place}" if len(spool) else "stopped; everything is sent")
+        say(f"stopped; {_waiting(spool) if len(spool) else 'everything is sent'}")
         return 0
     finally:
         pusher.close()
@@ -84,11 +85,23 @@ def assemble(options: Namespace, *, tls: bool, say: Say) -> int:
 def _once(agent: Agent, spool: Spool, say: Say) -> int:
     outcome = agent.once()
     if outcome.verdict is Verdict.AWAY:
-        raise ServerError(f"not sent: {outcome.reason}; {len(spool)} snapshots wait in {spool.place}")
-    if spool.rejected:
-        return 2
-    say("sent")
+        raise ServerError(f"not sent: {outcome.reason}; {_waiting(spool)}")
+    if outcome.verdict is not Verdict.STORED:
+        raise ServerError(f"the server refuses for good: {outcome.reason}")
+    if sys.stderr.isatty():  # cron would mail it
+        say("sent")
     return 0
+
+
+def _quiet(_line: str) -> None:
+    """What a single push has to say is its outcome."""
+
+
+def _waiting(spool: Spool) -> str:
+    count = "1 snapshot" if len(spool) == 1 else f"{len(spool)} snapshots"
+    if not spool.lasting:
+        return f"{count} in memory only, not kept"
+    return f"{count} kept in {spool.place}"
 
 
 def _tls_context() -> ssl.SSLContext:

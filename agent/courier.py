@@ -74,6 +74,11 @@ class Courier:
         """When `send` is due, on the clock given; None while there is nothing to send."""
         return self._next_at if self._hand is not None or len(self._spool) else None
 
+    @property
+    def refused(self) -> int:
+        """Snapshots that the server will never take, since the start."""
+        return self._spool.rejected
+
     def offer(self, entry: bytes) -> None:
         """Takes a fresh snapshot."""
         self._spool.touch()
@@ -172,7 +177,5 @@ class Courier:
         self._failures = 0
         self._next_at = self._clock()
         self._spool.reject(entry, str(outcome.status or "damaged"))
-        self._say(
-            f"the server refuses a snapshot for good: {outcome.reason}; set aside in {self._spool.place}/rejected "
-            f"({self._spool.rejected} so far)"
-        )
+        fate = f"set aside in {self._spool.place}/rejected" if self._spool.lasting else "given up"
+        self._say(f"the server refuses a snapshot for good: {outcome.reason}; {fate} ({self._spool.rejected} so far)")

@@ -32,6 +32,8 @@ class Spool(Protocol):
 
     place: str
     """For people."""
+    lasting: bool
+    """Whether what it holds outlives the process."""
     dropped: int
     """Given up since the start: no room, or unreadable."""
     rejected: int
@@ -60,6 +62,8 @@ class Spool(Protocol):
 
 class DiskSpool:
     """A folder that one agent at a time may use."""
+
+    lasting = True
 
     def __init__(self, folder: Path, *, limit: int, most_rejected: int = MOST_REJECTED) -> None:
         """`limit`: bytes on disk. Raises ConfigError when another agent has the folder or it cannot be written."""
@@ -180,6 +184,8 @@ class DiskSpool:
 
 class MemorySpool:
     """Where no folder can be written: the same in memory, gone with the process."""
+
+    lasting = False
 
     def __init__(self, *, limit: int) -> None:
         """`limit`: bytes."""

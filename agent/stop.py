@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,11 @@ class Stopper:
         """A stretch in which a signal ends the process on the spot, by the system's default action.
 
         For getaddrinfo: the C library waits for name servers for many seconds and no Python handler runs meanwhile.
-        Everything must be on disk by then. Does nothing where `install` was not called.
+        Everything must be on disk by then. Does nothing where `install` was not called, nor as process 1 (of a
+        container), to whom the default action does not apply: there the signal is heard after the look-up.
         """
-        numbers = [n for n in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(n) == self.handle]
+        mine = () if os.getpid() == 1 else (signal.SIGTERM, signal.SIGINT)
+        numbers = [number for number in mine if signal.getsignal(number) == self.handle]
         if numbers and self.requested:
             raise Stopping
         for number in numbers:

@@ -68,7 +68,7 @@ def test_a_signal_while_the_server_hangs_loses_nothing(kernel: Kernel, tmp_path:
         until(lambda: len(server.received) == 2)
         log = ended(process, number)
         assert [s["taken_at"] for s in spooled(tmp_path)] == sent(server)[1:]
-    assert "stopped; 1 snapshots wait" in log
+    assert "stopped; 1 snapshot kept in" in log
     assert "Traceback" not in log
 
 
@@ -115,8 +115,18 @@ def test_once_while_the_server_is_away(kernel: Kernel, tmp_path: Path) -> None:
             command(kernel, tmp_path, server.url, "--once"), cwd=ROOT, capture_output=True, text=True, check=False
         )
     assert done.returncode == 2
-    assert "503" in done.stderr.splitlines()[-1]
+    assert done.stderr == f"slabhound: not sent: 503 Service Unavailable; 1 snapshot kept in {tmp_path}/spool\n"
     assert len(spooled(tmp_path)) == 1
+
+
+def test_once_refused(kernel: Kernel, tmp_path: Path) -> None:
+    with serve(Answer(422, body={"detail": "no such luck"})) as server:
+        done = subprocess.run(
+            command(kernel, tmp_path, server.url, "--once"), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "slabhound: the server refuses for good: 422 no such luck\n"
+    assert len(list((tmp_path / "spool/rejected").iterdir())) == 1
 
 
 NOBODY = """
