@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from common.slabdiff import CacheDiff, diff, format_diff
 from pydantic import Field
 
+from common.slabdiff import CacheDiff, diff, format_diff
 from server.reports.fields import Instant, WireReport
 from server.storage.base import Stored
 
