@@ -29,32 +29,31 @@ class Past:
         for track in tracks:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
-        self._moves: dict[tuple[str, float, float], dict[str, tuple[float, float]]] = {}
+        self._moves: dict[tuple[str, float], dict[str, tuple[float, float]]] = {}
 
-    def wander(self, node: str, cache: str, seconds: float, before: float, scale: float) -> float:
-        """How far the cache usually moves in so long a time, by what its floor did up to `before` (epoch seconds).
+    def wander(self, node: str, cache: str, seconds: float, scale: float) -> float:
+        """How far the cache usually moves in so long a time, by what its floors did over the whole window.
 
         The greater of two root mean squares: of the falls on this node (what only rises may be the leak itself), and
-        of all changes on the median peer, times `scale` for a bigger node. Where the past is shorter than twice the
+        of all changes on the median peer, times `scale` for a bigger node. Where the window is shorter than twice the
         time, changes over half of it stand in, carried on as a random walk's. 0 where nothing is known.
         """
-        key = (cache, seconds, before)
+        key = (cache, seconds)
         moves = self._moves.get(key)
         if moves is None:
-            moves = self._moves[key] = self._lagged(cache, seconds, before)
+            moves = self._moves[key] = self._lagged(cache, seconds)
         others = [change for name, (change, _) in moves.items() if name != node]
         own = moves[node][1] if node in moves else 0.0
         return max(own, scale * float(np.median(others)) if others else 0.0)
 
-    def _lagged(self, cache: str, seconds: float, before: float) -> dict[str, tuple[float, float]]:
+    def _lagged(self, cache: str, seconds: float) -> dict[str, tuple[float, float]]:
         """For each node the root mean square of its changes, and of its falls."""
         result = {}
         for track in self._tracks:
             column = track.index.get(cache)
-            kept = np.searchsorted(track.time, before, side="right")
-            if column is None or kept < 4:
+            if column is None or len(track.time) < 4:
                 continue
-            t, y = track.time[:kept], track.allocated[:kept, column]
+            t, y = track.time, track.allocated[:, column]
             lag = min(seconds, 0.5 * float(t[-1] - t[0]))
             later = np.searchsorted(t, t + lag * 0.99)
             inside = later < len(t)

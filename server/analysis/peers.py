@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Peers", "compare_to_peers", "robust_spread", "scales_to"]
+__all__ = ["SCALE_MOST", "WIDENED", "Peers", "compare_to_peers", "robust_spread", "scales_to"]
 
 Floats = NDArray[np.float64]
 
-_SMALL = {1: 3.0, 2: 2.5, 3: 1.8, 4: 1.4, 5: 1.25}
+WIDENED = {1: 3.0, 2: 2.5, 3: 1.8, 4: 1.4, 5: 1.25}
 """By how much the spread of so few peers must be taken larger: the upper 90 % bound of what a MAD of n may hide."""
 SCALE_MOST = 10.0
 """A peer's figures are scaled up to a bigger node's level by no more than this."""
@@ -39,9 +39,9 @@ def robust_spread(values: Floats, errors: Floats) -> tuple[float, float]:
     middle = float(np.median(values))
     error = float(np.median(errors))
     if len(values) == 1:
-        return middle, max(abs(middle), _SMALL[1] * error)
+        return middle, max(abs(middle), WIDENED[1] * error)
     mad = 1.4826 * float(np.median(np.abs(values - middle)))
-    return middle, max(mad, error) * _SMALL.get(len(values), 1.0)
+    return middle, max(mad, error) * WIDENED.get(len(values), 1.0)
 
 
 def compare_to_peers(growth: Floats, errors: Floats, scales: Floats) -> Peers:

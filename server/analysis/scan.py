@@ -22,6 +22,8 @@ __all__ = ["Scan", "Sign", "material_rate", "scan"]
 
 Floats = NDArray[np.float64]
 BLOCKS = 6
+DAY = 20 * 3600.0
+"""Seconds: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
 FEWEST_CELLS, FEWEST_SAMPLES = 8, 10
 
 
@@ -202,7 +204,7 @@ class _Bench:
         part = one.cells
         y = part.allocated[:, columns]
         trend, active = fit(part.time, y), fit(part.time, part.active[:, columns])
-        spread = steps(part.time, y, trend.noise, min(BLOCKS, len(y) // 2))
+        spread = steps(part.time, y, min(BLOCKS, len(y) // 2))
         slab = quantum(y)
         signs = []
         for k, column in enumerate(columns):
@@ -238,9 +240,10 @@ class _Bench:
         usual = float(np.median(matrix.level[chosen, m] * scales)) if len(chosen) else level
         removed = max(one.effect, self._load(n, column, chosen)) * min(level, usual)
         wander, before = 0.0, None
-        if not self.span.whole:
+        if length < DAY or not self.span.whole or self.span.ended:
             scale = float(np.median(scales)) if len(scales) else 1.0
-            wander = self.past.wander(track.node, cache, length, self.span.start, scale)
+            wander = self.past.wander(track.node, cache, length, scale)
+        if not self.span.whole:
             before = self.past.highest(track.node, track.boot, cache, self.span.start)
         excess = growth - removed - (max(peers.median, 0.0) if peers.count else 0.0)
         score = excess / math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
@@ -270,7 +273,7 @@ class _Bench:
                 "peers": float(peers.count),
                 "peers_median": peers.median if peers.count else None,
                 "peers_spread": peers.spread if peers.count else None,
-                "wander": None if self.span.whole else wander,
+                "wander": wander,
                 "effect": score,
             },
         )

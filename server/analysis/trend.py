@@ -133,8 +133,8 @@ def block_floors(y: Floats, blocks: int) -> Floats:
     return np.stack([np.fmin.reduce(y[a:b], axis=0) for a, b in pairwise(edges)])
 
 
-def steps(t: Floats, y: Floats, noise: Floats, blocks: int) -> Steps:
-    """How the rise of each column of y [K, C] is spread over `blocks` equal parts; `noise` [C] as `fit` gives it."""
+def steps(t: Floats, y: Floats, blocks: int) -> Steps:
+    """How the rise of each column of y [K, C] is spread over `blocks` equal parts."""
     floors = block_floors(y, blocks)
     change = np.diff(floors, axis=0)
     up = np.maximum(change, 0.0)
@@ -149,5 +149,4 @@ def steps(t: Floats, y: Floats, noise: Floats, blocks: int) -> Steps:
     filled = np.where(np.isnan(y), -np.inf, y)
     peak = np.maximum.accumulate(filled, axis=0)
     drop = np.where(np.isnan(y), 0.0, peak - np.where(np.isnan(y), peak, y))
-    _ = noise
     return Steps(rising, largest, ratio, drop.max(axis=0))

@@ -1,0 +1,75 @@
+"""Slow, obvious versions of the statistics: what the fast ones in server.analysis are held against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from statistics import median
+
+__all__ = [
+    "benjamini_hochberg",
+    "correlation",
+    "floor_rise",
+    "quantum",
+    "robust_spread",
+    "theil_sen",
+    "unevenness",
+    "warm_up",
+]
+
+
+def theil_sen(t: Sequence[float], y: Sequence[float]) -> float:
+    known = [(a, b) for a, b in zip(t, y, strict=True) if not math.isnan(b)]
+    slopes = [(y2 - y1) / (t2 - t1) for (t1, y1), (t2, y2) in combinations(known, 2)]
+    return median(slopes) if slopes else math.nan
+
+
+def quantum(y: Sequence[float]) -> float:
+    changes = [abs(b - a) for a, b in pairwise(y) if not math.isnan(b - a) and b != a]
+    return min(changes, default=0.0)
+
+
+def floor_rise(y: Sequence[float]) -> float:
+    few = max(len(y) // 3, 1)
+    first = [v for v in y[:few] if not math.isnan(v)]
+    last = [v for v in y[-few:] if not math.isnan(v)]
+    if not first or not last or len(y) == few:
+        return math.nan
+    return (min(last) - min(first)) * len(y) / (len(y) - few)
+
+
+def unevenness(y: Sequence[float]) -> float:
+    gaps = [max(y[: k + 1]) - min(y[k:]) for k in range(len(y))]
+    return math.sqrt(sum(gap**2 for gap in gaps) / len(gaps))
+
+
+def correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    ma, mb = sum(a) / len(a), sum(b) / len(b)
+    top = sum((x - ma) * (y - mb) for x, y in zip(a, b, strict=True))
+    bottom = math.sqrt(sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b))
+    return top / bottom if bottom else 0.0
+
+
+def robust_spread(values: Sequence[float], errors: Sequence[float], widen: dict[int, float]) -> tuple[float, float]:
+    middle = median(values)
+    if len(values) == 1:
+        return middle, max(abs(middle), widen[1] * errors[0])
+    mad = 1.4826 * median(abs(v - middle) for v in values)
+    return middle, max(mad, median(errors)) * widen.get(len(values), 1.0)
+
+
+def benjamini_hochberg(p: Sequence[float], tests: int, least: float) -> list[float]:
+    ordered = sorted(p)
+    result = []
+    for value in p:
+        worse = [(rank, other) for rank, other in enumerate(ordered, 1) if other >= value]
+        result.append(max(least, min([1.0, *(other * tests / rank for rank, other in worse)])))
+    return result
+
+
+def warm_up(age: float) -> float:
+    fifth = age / 5
+    if fifth < 120:
+        return 120.0
+    return 7200.0 if fifth > 7200 else fifth

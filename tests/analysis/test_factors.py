@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from server.analysis.factors import companion_effect, companions, greatest_swings, node_effect, node_scales
+from server.analysis.lockstep import likeness
+from tests.analysis import naive
+
+
+def test_what_all_caches_do_is_the_nodes() -> None:
+    relative = np.full(20, 0.5)
+    effect = node_effect(relative, np.full(20, 1.0), np.ones(20, dtype=bool), np.zeros(20, dtype=bool))
+    assert effect == pytest.approx(0.5)
+
+
+def test_what_no_other_node_does_is_not_put_down_to_the_node() -> None:
+    relative = np.full(20, 5.0)
+    swing = np.full(20, 0.01)
+    assert node_effect(relative, swing, np.ones(20, dtype=bool), np.zeros(20, dtype=bool)) == pytest.approx(0.01)
+
+
+def test_a_few_varying_caches_say_nothing() -> None:
+    varies = np.arange(20) < 5
+    assert node_effect(np.ones(20), np.ones(20), varies, np.zeros(20, dtype=bool)) == 0.0
+
+
+def test_greatest_swings_leave_the_node_itself_out() -> None:
+    swings = [{"a": 1.0, "b": 5.0}, {"a": 3.0}, {"a": 2.0}]
+    assert greatest_swings(swings) == [{"a": 3.0}, {"a": 2.0, "b": 5.0}, {"a": 3.0, "b": 5.0}]
+
+
+def test_companions_follow_the_same_load() -> None:
+    rng = np.random.default_rng(2)
+    load = rng.standard_normal(200)
+    y = np.stack([load, 3 * load + 0.1 * rng.standard_normal(200), rng.standard_normal(200)], axis=1)
+    alike = companions(y, 0)
+    assert alike[0] == 0
+    assert alike[1] > 0.9
+    assert abs(alike[2]) < 0.4
+
+
+def test_load_is_removed_in_proportion_to_what_its_companions_rose() -> None:
+    alike, swing = np.full(8, 0.9), np.full(8, 0.2)
+    risen = np.full(8, 0.4)
+    assert companion_effect(alike, risen, swing, 0.5) == pytest.approx(1.0)
+    assert companion_effect(alike, np.zeros(8), swing, 0.5) == 0.0
+    assert companion_effect(np.zeros(8), risen, swing, 0.5) == 0.0
+
+
+def test_a_leak_through_a_few_caches_leaves_most_companions_where_they_were() -> None:
+    alike, swing = np.full(12, 0.9), np.full(12, 0.2)
+    risen = np.where(np.arange(12) < 4, 10.0, 0.0)
+    assert companion_effect(alike, risen, swing, 0.5) == 0.0
+
+
+def test_a_big_node_is_known_by_all_its_caches() -> None:
+    levels = np.ones((4, 30))
+    levels[2] *= 8
+    levels[1, 0] = 1e6
+    scales = node_scales(levels)
+    assert scales[2] == pytest.approx(np.log(8))
+    assert scales[[0, 1, 3]] == pytest.approx(0)
+
+
+def test_likeness_is_the_correlation() -> None:
+    rng = np.random.default_rng(5)
+    y = rng.standard_normal((20, 4))
+    y[:, 3] = 7
+    found = likeness(y, 1)
+    for column in range(4):
+        assert found[column] == pytest.approx(naive.correlation(y[:, column].tolist(), y[:, 1].tolist()))

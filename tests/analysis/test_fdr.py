@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.analysis.fdr import chance, q_values
+from tests.analysis import naive
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.floats(0, 1), min_size=0, max_size=12), st.integers(0, 100))
+def test_q_values_equal_their_naive_version(p: list[float], more: int) -> None:
+    tests = len(p) + more
+    assert q_values(p, tests, 1e-4) == pytest.approx(naive.benjamini_hochberg(p, tests, 1e-4))
+
+
+def test_no_q_value_is_below_what_calibration_can_show() -> None:
+    assert q_values([0.0], 1, 0.01) == [0.01]
+
+
+def test_a_higher_score_is_less_likely_by_chance() -> None:
+    chances = [chance(score / 2) for score in range(-10, 60)]
+    assert chances == sorted(chances, reverse=True)
+    assert max(chances) <= 1
+    assert min(chances) > 0

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from server.analysis.identity import assumed_reclaimable, canonical_names, fold
+from server.buckets import CacheRow
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("dentry", "dentry"),
+        ("kmalloc-rnd-05-64", "kmalloc-64"),
+        ("kmalloc-rnd-15-1k", "kmalloc-1k"),
+        ("kmalloc-1024", "kmalloc-1k"),
+        ("kmalloc-192", "kmalloc-192"),
+        ("kmalloc-4194304", "kmalloc-4M"),
+        ("kmalloc-cg-1024", "kmalloc-cg-1k"),
+        ("dma-kmalloc-2048", "dma-kmalloc-2k"),
+        ("size-512", "kmalloc-512"),
+        ("size-2048(DMA)", "dma-kmalloc-2k"),
+        ("kmalloc-1024(1793:c8ed)", "kmalloc-1k"),
+        ("dentry(33:init.scope)", "dentry"),
+        ("nf_conntrack_ffffffff818b9000", "nf_conntrack"),
+        ("nf_conntrack_c0a81234", "nf_conntrack"),
+        ("biovec-(256)", "biovec-(256)"),
+        ("raid5/md0", "raid5/md0"),
+        ("eventpoll pwq", "eventpoll pwq"),
+        ("ext4_inode_cache", "ext4_inode_cache"),
+        ("(1:x)", "(1:x)"),
+    ],
+)
+def test_fold(name: str, folded: str) -> None:
+    assert fold(name) == folded
+    assert fold(folded) == folded
+
+
+@pytest.mark.parametrize("cache", ["dentry", "ext4_inode_cache", "xfs_inode", "radix_tree_node", "buffer_head"])
+def test_known_caches_are_assumed_reclaimable(cache: str) -> None:
+    assert assumed_reclaimable(cache)
+
+
+@pytest.mark.parametrize("cache", ["scsi_cmd_cache", "sock_inode_cache", "kmalloc-64", "filp", "task_struct"])
+def test_others_are_not(cache: str) -> None:
+    assert not assumed_reclaimable(cache)
+
+
+def row(name: str, *aliases: str) -> CacheRow:
+    return CacheRow(name, 512, 0, None, aliases)
+
+
+def test_a_merged_cache_is_matched_to_the_name_most_nodes_list() -> None:
+    layouts = {
+        "a": [[row("skbuff_fclone_cache", "sgpool-16")]],
+        "b": [[row("skbuff_fclone_cache", "sgpool-16")]],
+        "c": [[row("pool_workqueue", "skbuff_fclone_cache", "sgpool-16")]],
+    }
+    names = canonical_names(layouts)
+    assert names["c", "pool_workqueue"] == "skbuff_fclone_cache"
+    assert names["a", "skbuff_fclone_cache"] == "skbuff_fclone_cache"
+
+
+def test_a_name_that_the_node_lists_beside_it_is_not_taken() -> None:
+    layouts = {
+        "a": [[row("kmalloc-64"), row("anon_vma_chain")]],
+        "b": [[row("kmalloc-64"), row("anon_vma_chain")]],
+        "c": [[row("vmap_area", "kmalloc-64"), row("kmalloc-64")]],
+    }
+    assert canonical_names(layouts)["c", "vmap_area"] == "vmap_area"
+
+
+def test_random_copies_become_one_cache() -> None:
+    names = canonical_names({"a": [[row("kmalloc-rnd-01-64"), row("kmalloc-rnd-02-64"), row("kmalloc-64")]]})
+    assert set(names.values()) == {"kmalloc-64"}

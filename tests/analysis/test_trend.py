@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from server.analysis.trend import block_floors, fit, floor_rise, quantum, steps, theil_sen
+from tests.analysis import naive
+from tests.analysis.series import Floats, ramp
+
+SERIES = arrays(np.float64, st.tuples(st.integers(4, 20), st.integers(1, 4)), elements=st.integers(0, 50).map(float))
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(SERIES)
+def test_statistics_equal_their_naive_versions(y: Floats) -> None:
+    t = ramp(len(y)) * 60.0
+    for column in range(y.shape[1]):
+        own = y[:, column].tolist()
+        assert theil_sen(t, y)[column] == pytest.approx(naive.theil_sen(t.tolist(), own))
+        assert quantum(y)[column] == naive.quantum(own)
+        assert floor_rise(y)[column] == pytest.approx(naive.floor_rise(own))
+
+
+def test_missing_values_are_left_out_and_never_zero() -> None:
+    t = ramp(12) * 60.0
+    whole = ramp(12) * 5.0 + 100
+    holed = whole.copy()
+    holed[[2, 7]] = np.nan
+    slopes = theil_sen(t, np.stack([whole, holed, np.full(12, np.nan)], axis=1))
+    assert slopes[0] == pytest.approx(slopes[1])
+    assert slopes[1] == pytest.approx(naive.theil_sen(t.tolist(), holed.tolist()))
+    assert np.isnan(slopes[2])
+
+
+def test_a_line_has_its_own_growth_and_hardly_an_error() -> None:
+    t = ramp(24) * 3600.0
+    trend = fit(t, (1000 + 10.0 * ramp(24))[:, None])
+    assert trend.growth[0] == pytest.approx(230)
+    assert trend.error[0] < 10
+
+
+def test_a_day_that_comes_back_is_no_growth() -> None:
+    t = ramp(24) * 3600.0
+    hump = 100 + 50 * np.sin(np.pi * ramp(24) / 23) + 0.01 * ramp(24)
+    assert abs(fit(t, hump[:, None]).growth[0]) < 1
+
+
+def test_stairs_are_not_called_noise() -> None:
+    t = ramp(24) * 3600.0
+    stairs = 1000.0 * (ramp(24) // 6)
+    assert fit(t, stairs[:, None]).error[0] < 2 * fit(t, 1000.0 * ramp(24)[:, None] / 6).error[0] + 1000
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(SERIES, st.floats(0.1, 1e6))
+def test_scaling_the_series_scales_growth_and_error(y: Floats, factor: float) -> None:
+    t = ramp(len(y)) * 60.0
+    one, other = fit(t, y), fit(t, y * factor)
+    np.testing.assert_allclose(other.growth, one.growth * factor, rtol=1e-6, atol=1e-6 * factor)
+    np.testing.assert_allclose(other.error, one.error * factor, rtol=1e-6, atol=1e-6 * factor)
+
+
+def test_the_error_of_white_noise_is_about_right() -> None:
+    rng = np.random.default_rng(3)
+    t = ramp(24) * 3600.0
+    trend = fit(t, rng.standard_normal((24, 4000)) + ramp(24)[:, None])
+    wrong = trend.growth - 23
+    assert 0.5 < np.median(trend.error) / wrong.std() < 2.0
+
+
+def test_the_error_of_a_random_walk_knows_that_it_wanders() -> None:
+    rng = np.random.default_rng(4)
+    t = ramp(24) * 3600.0
+    steps_ = rng.standard_normal((24, 2000))
+    white, walk = fit(t, steps_), fit(t, np.cumsum(steps_, axis=0))
+    assert np.median(walk.error) > 2 * np.median(white.error)
+
+
+def test_one_step_is_told_from_a_steady_rise() -> None:
+    t = ramp(24) * 3600.0
+    step = np.where(ramp(24) < 11, 100.0, 200.0)
+    steady = ramp(24) * 5.0
+    found = steps(t, np.stack([step, steady], axis=1), 6)
+    assert found.largest[0] == 1.0
+    assert found.largest[1] < 0.25
+    assert found.rising.tolist() == [0.2, 1.0]
+
+
+def test_filling_slows_down() -> None:
+    t = ramp(24) * 3600.0
+    filling = 1 - np.exp(-ramp(24) / 6.0)
+    assert steps(t, filling[:, None], 6).late[0] < 0.4
+
+
+def test_drawdown_is_the_deepest_fall() -> None:
+    t = np.arange(8.0)
+    y = np.array([1, 5, 3, 6, 2, 7, 8, 8.0])
+    assert steps(t, y[:, None], 4).drawdown[0] == 4.0
+
+
+def test_block_floors_are_the_least_of_equal_parts() -> None:
+    y = np.array([[3.0], [1.0], [4.0], [1.5], [9.0], [np.nan]])
+    assert block_floors(y, 3)[:, 0].tolist() == [1.0, 1.5, 9.0]
