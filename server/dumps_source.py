@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.boots import BootLabels
-from common.snapshot import Caches, Snapshot, layout_hash
+from common.snapshot import LAYOUT_COLUMNS, Caches, Snapshot, layout_hash
 from server.assemble import assemble_boots, layout_rows
 from server.buckets import MEMORY_COLUMNS, Block, CacheRow, NodeSeries, raw_block
 from server.storage.codec import compress, decompress, pack_matrix, unpack_matrix
@@ -82,6 +82,14 @@ class _Node:
         self.parts: dict[tuple[str, str], _Part] = {}
         self.labels = BootLabels()
         self.seen: set[tuple[str, float]] = set()
+        self._layout: tuple[tuple[object, ...], str] = ((), "")
+
+    def layout_of(self, caches: Caches) -> str:
+        """The layout's hash, made anew only when the layout has changed."""
+        columns = tuple(getattr(caches, name) for name in LAYOUT_COLUMNS)
+        if columns != self._layout[0]:
+            self._layout = columns, layout_hash(caches)
+        return self._layout[1]
 
 
 class MemorySource:
@@ -108,7 +116,7 @@ class MemorySource:
             self.duplicates += 1
             return
         node.seen.add((boot, snapshot.taken_at))
-        layout = layout_hash(snapshot.caches)
+        layout = node.layout_of(snapshot.caches)
         if layout not in self._layouts:
             self._layouts[layout] = layout_rows(snapshot.caches)
         node.parts.setdefault((boot, layout), _Part(len(snapshot.caches))).add(snapshot)
