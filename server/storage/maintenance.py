@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from functools import partial
 
-from server.storage.catalog import Catalog
+from server.storage.catalog import Catalog, Changes
 from server.storage.connections import ReaderPool
 from server.storage.layouts import LayoutBook
 from server.storage.record import milliseconds
@@ -44,10 +45,15 @@ class Maintenance:
     def run(self, now: float) -> None:
         """One round at `now` (epoch seconds); rounds never overlap, as sealing reads what it replaces."""
         with self._alone:
-            self._writer.submit(lambda _db, _changes: self._book.used.clear()).result()  # also tries the disk
+            self._writer.submit(partial(self._begin, now=milliseconds(now))).result()
             self._seal(milliseconds(now))
             self._forget(now)
             self._repeat(give_back, "pages_given_back", times=20)  # 40 MB; the next round goes on
+
+    def _begin(self, db: sqlite3.Connection, _: Changes, now: int) -> None:
+        """Writes something, so that a disk that was full and has room again is noticed without an agent's help."""
+        db.execute("INSERT OR REPLACE INTO totals VALUES ('maintained', ?)", (now,))
+        self._book.used.clear()
 
     def _seal(self, now: int) -> None:
         with self._pool.read() as db:

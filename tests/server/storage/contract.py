@@ -241,6 +241,13 @@ class StoreContract:
         hourly(end - 9 * DAY)
         (fine,) = store.window(end - 2 * DAY, end, 300)
         assert {"n": described(fine, 300)} == naive.window(end - 2 * DAY, end, 300, None, None)
+        # Snapshots are gone there: a finer width, and the hour that start cuts, get five-minute buckets.
+        (finer,) = store.window(end - 2 * DAY, end - 2 * DAY + 6 * HOUR - 0.001, 60)
+        fives = naive.window(end - 2 * DAY, end - 2 * DAY + 6 * HOUR - 0.001, 300, None, None)
+        assert {"n": described(finer, 300)} == fives
+        start = end - 2 * DAY + 1800
+        (cut,) = store.window(start, end, 3600)
+        assert {"n": described(cut, 3600)} == naive.window(start, end, 3600, None, None)
         (cut,) = store.window(end - 5 * DAY - 1800, end, 300)  # the five-minute tier has gone there
         assert cut.boots[0].time[0] == end - 5 * DAY + 3000
         (whole,) = store.window(0, end, 86400)

@@ -104,7 +104,7 @@ def test_a_block_comes_back(per_slab: list[int]) -> None:
     block = Block(
         "boot",
         "layout",
-        np.arange(7) * 300.5,
+        np.arange(7, dtype=np.float64) * 300.5,
         np.array([1.25, np.nan, 3, 4, 5, 6, 7e300]),
         memory,
         rng.integers(1, 9, 7),
