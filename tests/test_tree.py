@@ -18,6 +18,9 @@ MACHINE = re.compile(r"(?<![\w.-])/(?:home|root|Users|work|opt)/[\w.]+")
 """A path that exists on one machine only; /opt/slabhound is where the container keeps the program."""
 REGISTRY = re.compile(r"py(?:pi|thonhosted)\.org|\b(?:docker|quay|ghcr)\.io\b|registry\.\w+\.\w+")
 
+MADE = {".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "build", "dist"}
+"""Folders that tools make, where there is no git to say so."""
+
 
 def tracked() -> list[Path]:
     """The files of the repository; of the folder, where it is no clone."""
@@ -25,8 +28,8 @@ def tracked() -> list[Path]:
         command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
-        names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")]
-    return [ROOT / name for name in names if not name.startswith(".venv/") and (ROOT / name).is_file()]
+        names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.relative_to(ROOT).parts[0] not in MADE]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
 
 
 FILES = tracked()
