@@ -34,9 +34,23 @@ def test_what_cannot_be_looked_at_raises_no_doubt() -> None:
     assert partial_view("/nonexistent", WHOLE) is None
 
 
-@pytest.mark.parametrize(("link", "foreign"), [("uts:[4026531838]", False), ("uts:[4026532205]", True)])
-def test_hostname_of_its_own(link: str, *, foreign: bool) -> None:
-    assert foreign_hostname(readlink=lambda _: link) is foreign
+HOST = {"/proc/self/ns/uts": "uts:[4026531838]", "/proc/self/ns/pid": "pid:[4026531836]"}
+UTS, PID = {"/proc/self/ns/uts": "uts:[4026532205]"}, {"/proc/self/ns/pid": "pid:[4026532208]"}
+
+
+@pytest.mark.parametrize(
+    ("links", "marks", "foreign"),
+    [
+        ({}, set(), False),
+        (UTS | PID, set(), True),
+        (PID, {"/.dockerenv"}, False),  # docker --uts host
+        (UTS, set(), False),  # systemd's ProtectHostname
+        (UTS, {"/run/.containerenv"}, True),  # podman --pid host
+    ],
+)
+def test_hostname_of_its_own(links: dict[str, str], marks: set[str], *, foreign: bool) -> None:
+    namespaces = HOST | links
+    assert foreign_hostname(readlink=lambda path: namespaces[path], exists=marks.__contains__) is foreign
 
 
 def test_an_old_kernel_raises_no_doubt() -> None:

@@ -1,3 +1,5 @@
+"""What moves many caches of a node together is told from what moves one."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The false discovery rate: q-values against a slow oracle, and their bounds."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which kernel names are one cache."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Peers, leave-one-out: a spread that is never zero, few peers, no peer."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The shape of a growth: steady, stairs, accelerating, stopped."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""From boots of a node to one track a cache."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Robust slopes with their uncertainty."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Which parts of a window are judged, and how finely."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which snapshots belong to one boot."""
+
 from __future__ import annotations
 
 from common.boots import BootLabels

@@ -1,3 +1,5 @@
+"""Files as people name them: plain, gzip, zstd, standard input."""
+
 from __future__ import annotations
 
 import gzip

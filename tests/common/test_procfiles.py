@@ -1,3 +1,5 @@
+"""/proc/meminfo and /proc/uptime, whole and damaged."""
+
 from __future__ import annotations
 
 import pytest

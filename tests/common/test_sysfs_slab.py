@@ -1,3 +1,5 @@
+"""Aliases from the links of /sys/kernel/slab."""
+
 from __future__ import annotations
 
 from common.sysfs_slab import parse_links, read_links

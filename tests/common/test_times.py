@@ -1,3 +1,5 @@
+"""Times and durations as the contract spells them."""
+
 from __future__ import annotations
 
 import pytest

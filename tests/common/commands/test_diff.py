@@ -1,3 +1,5 @@
+"""`slabhound diff` as a user meets it."""
+
 from __future__ import annotations
 
 import io

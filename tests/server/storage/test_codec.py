@@ -1,3 +1,5 @@
+"""Columns packed and back, exactly."""
+
 import math
 from typing import Any
 

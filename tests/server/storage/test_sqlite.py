@@ -1,3 +1,5 @@
+"""What is SQLite's own: files, sealing, roll-ups, what survives."""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
