@@ -6,9 +6,9 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
@@ -85,22 +85,40 @@ class Parts:
     metrics: Metrics
     readers: Workers
     analysts: Workers
-
     version: str = __version__
+    _waiting: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict)
+    """Analyses not begun yet, by question."""
 
     async def read(self, function: Callable[..., T], *args: Any) -> T:
         """What a question to the store gives."""
         return await self.readers.run(lambda: function(*args))
 
-    async def analyse(self, report: str, function: Callable[[], T]) -> T:
-        """What an analysis gives; its time is measured."""
-        with_time = self.metrics.report_seconds.labels(report).time()
+    async def analyse(self, question: Hashable, report: str, function: Callable[[], T]) -> T:
+        """What an analysis gives; its time is measured.
 
-        def work() -> T:
-            with with_time:
-                return function()
+        Equal questions that wait for a thread are answered together. One that was begun is never joined: it may not
+        have seen what was stored since.
+        """
+        key = (report, question)
+        shared = self._waiting.get(key)
+        if shared is None:
 
-        return await self.analysts.run(work)
+            def work() -> T:
+                self._waiting.pop(key, None)
+                with self.metrics.report_seconds.labels(report).time():
+                    return function()
+
+            shared = self._waiting[key] = asyncio.ensure_future(self.analysts.run(work))
+            shared.add_done_callback(lambda done: self._forget(key, done))
+        answer: T = await asyncio.shield(shared)
+        return answer
+
+    def _forget(self, key: Hashable, done: asyncio.Future[Any]) -> None:
+        """Drops a question that was refused before it was begun."""
+        if not done.cancelled():
+            done.exception()  # those who asked may be gone
+        if self._waiting.get(key) is done:
+            del self._waiting[key]
 
     def close(self) -> None:
         """Waits for what is under way; it blocks."""

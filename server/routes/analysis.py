@@ -49,10 +49,10 @@ async def get_outliers(
     limit: LimitQuery = 100,
 ) -> Response:
     """The cross-node outlier report: computed from the data alone, so the same data give the same report."""
-    now = parts.clock()
-    end = now if at is None else at
 
     def report() -> Report:
+        now = parts.clock()
+        end = now if at is None else at
         return build_report(
             parts.store,
             start=max(0.0, end - window),
@@ -63,7 +63,7 @@ async def get_outliers(
             generated_at=now,
         )
 
-    return json_response(await parts.analyse("outliers", report))
+    return json_response(await parts.analyse((window, group, at, limit), "outliers", report))
 
 
 @router.get(
@@ -84,17 +84,18 @@ async def get_caches(
 ) -> Response:
     """The nodes that list each cache, its bytes, and whether it grows on most of them."""
     key = read_cursor(cursor, float, int)
-    end, skip = (key[0], key[1]) if key else (parts.clock() if at is None else at, 0)
-    start = max(0.0, end - window)
+    asked, skip = (key[0], key[1]) if key else (at, 0)
 
     def page() -> CacheList:
+        end = parts.clock() if asked is None else asked
+        start = max(0.0, end - window)
         items = build_caches(parts.store, start=start, end=end, group=group)
         more = write_cursor(float(end), skip + limit) if len(items) > skip + limit else None
         return CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more)
 
     if skip < 0:
         raise Problem("invalid-parameter", "cursor: this is no cursor of this list")
-    return json_response(await parts.analyse("caches", page))
+    return json_response(await parts.analyse((window, group, asked, limit, skip), "caches", page))
 
 
 @router.get(
@@ -117,14 +118,14 @@ async def get_compare(
     limit: LimitQuery = 100,
 ) -> Response:
     """Series, growth rate, peers' median and spread, and which stand out."""
-    end = parts.clock() if at is None else at
 
     def report() -> CompareReport:
+        end = parts.clock() if at is None else at
         return build_compare(
             parts.store, cache, start=max(0.0, end - window), end=end, group=group, points=points, limit=limit
         )
 
-    found = await parts.analyse("compare", report)
+    found = await parts.analyse((cache, window, group, at, points, limit), "compare", report)
     if not found.nodes:
         raise Problem("unknown-cache", f"no node lists {cache!r} in this window: GET /api/v1/caches lists them")
     return json_response(found)

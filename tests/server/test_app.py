@@ -114,7 +114,7 @@ def test_pushes_go_on_while_questions_wait() -> None:
 
     async def main() -> None:
         async with aggregator(store=Slow()) as a:
-            asked = [asyncio.create_task(a.get("/outliers")) for _ in range(40)]
+            asked = [asyncio.create_task(a.get("/outliers", limit=1 + i)) for i in range(40)]
             done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             for refused in done:
                 response = refused.result()
@@ -126,6 +126,38 @@ def test_pushes_go_on_while_questions_wait() -> None:
             answers = [response.status_code for response in await asyncio.gather(*asked)]
             assert answers.count(200) == 34
             assert answers.count(503) == 6
+
+    asyncio.run(main())
+
+
+def test_equal_questions_that_wait_are_answered_together() -> None:
+    class Slow(MemoryStore):
+        gate = threading.Event()
+        asked = 0
+
+        def window(self, *_: Any, **__: Any) -> list[Any]:
+            Slow.asked += 1
+            assert self.gate.wait(30)
+            return []
+
+    async def main() -> None:
+        async with aggregator(store=Slow()) as a:
+            # Two keep both threads busy; of the others only one is ever begun.
+            busy = [asyncio.create_task(a.get("/outliers", window=f"{i}h")) for i in (1, 2)]
+            while Slow.asked < 2:  # noqa: ASYNC110 - another thread's doing
+                await asyncio.sleep(0.001)
+            a.now = NOW + 5
+            same = [asyncio.create_task(a.get("/outliers")) for _ in range(50)]
+            for _ in range(500):  # all come in
+                await asyncio.sleep(0)
+            same[0].cancel()
+            Slow.gate.set()
+            answers = await asyncio.gather(*busy, *same[1:])
+            assert {response.status_code for response in answers} == {200}
+            later = {response.json()["generated_at"] for response in answers[2:]}
+            assert later == {"2026-09-21T14:13:25.000Z"}
+            text = (await a.client.get("/metrics")).text
+            assert value(text, 'slabhound_report_seconds_count{report="outliers"}') == 3
 
     asyncio.run(main())
 

@@ -22,7 +22,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 COUNTS = st.integers(0, 2**63 - 1)
-ROW = st.tuples(st.text(min_size=1, max_size=300), COUNTS, COUNTS, COUNTS)
+NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=100)
+ROW = st.tuples(NAMES | st.sampled_from(["dentry", "kmalloc-rnd-01-64"]), COUNTS, COUNTS, COUNTS)
 
 
 @st.composite
@@ -31,11 +32,11 @@ def snapshots(draw: st.DrawFn) -> dict[str, Any]:
     rows = draw(st.lists(ROW, max_size=4))
     names = ("name", "active_objs", "num_objs", "obj_size")
     caches = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-    known = wire(caches=caches, taken_at=draw(st.floats(0, 3e9) | st.just(NOW)))
-    anything = draw(st.dictionaries(st.sampled_from([*known, "labels", "uptime_seconds", "memory", "boot_id"]), JSON))
-    columns = draw(st.dictionaries(st.sampled_from([*names, "layout", "aliases", "reclaimable", "num_slabs"]), JSON))
-    known["caches"] = caches | columns
-    return known | anything if draw(st.booleans()) else known
+    known = wire(caches=caches, taken_at=draw(st.floats(NOW - 4000, NOW) | st.floats(0, 3e9)))
+    fields = [*known, "labels", "uptime_seconds", "memory", "boot_id"]
+    columns = [*names, "layout", "aliases", "reclaimable", "num_slabs"]
+    known["caches"] = caches | draw(st.just({}) | st.dictionaries(st.sampled_from(columns), JSON, max_size=1))
+    return known | draw(st.just({}) | st.dictionaries(st.sampled_from(fields), JSON, max_size=1))
 
 
 BODIES = (
