@@ -7,9 +7,10 @@
 - a container's view, by whatever means, lists only what is charged to its memory cgroup. The cache of the caches
   themselves, `kmem_cache`, never is (mm/slub.c, kmem_cache_init creates it without SLAB_ACCOUNT): a list without it is
   no whole kernel's.
-- the hostname is a container's own when the UTS namespace is not the machine's first one, whose inode number is fixed
-  (include/linux/proc_ns.h, PROC_UTS_INIT_INO, since 3.8). /proc/sys/kernel/hostname gives the reader's name, whichever
-  /proc it is read through, so `--proc` cannot mend it: `--node` can, or the host's UTS namespace (`--uts host`).
+- the hostname may be a container's own when the UTS namespace is not the machine's first one, whose inode number is
+  fixed (include/linux/proc_ns.h, PROC_UTS_INIT_INO, since 3.8); systemd's ProtectHostname makes one too, with the
+  machine's name, so that it takes another sign of a container. /proc/sys/kernel/hostname gives the reader's name,
+  whichever /proc it is read through: `--proc` cannot mend it, `--node` or the host's UTS namespace (`--uts host`) can.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pathlib import Path
 __all__ = ["foreign_hostname", "partial_view"]
 
 FIRST_CACHES = frozenset({"kmem_cache", "kmem_cache_node"})
-HOST_UTS = "uts:[4026531838]"
+HOST_UTS, HOST_PID = "uts:[4026531838]", "pid:[4026531836]"
+MARKS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
+"""What engines leave in a container that shares the machine's processes."""
 
 
 def partial_view(proc: str, names: Sequence[str], *, device: Callable[[str], int] | None = None) -> str | None:
@@ -38,9 +41,13 @@ def partial_view(proc: str, names: Sequence[str], *, device: Callable[[str], int
     return None
 
 
-def foreign_hostname(*, readlink: Callable[[str], str] = os.readlink) -> bool:
-    """Whether this process has a hostname of its own, apart from the machine's."""
+def foreign_hostname(
+    *, readlink: Callable[[str], str] = os.readlink, exists: Callable[[str], bool] = os.path.exists
+) -> bool:
+    """Whether this process has a container's hostname and not the machine's."""
     try:
-        return readlink("/proc/self/ns/uts") != HOST_UTS
+        if readlink("/proc/self/ns/uts") == HOST_UTS:
+            return False
+        return readlink("/proc/self/ns/pid") != HOST_PID or any(exists(mark) for mark in MARKS)
     except OSError:
         return False

@@ -88,7 +88,11 @@ class DiskSpool:
             ) from None
         for torn in folder.glob("*.new"):
             torn.unlink()
-        self._sizes = {number: _blocks(path.stat().st_size) for number, path in _numbered(folder)}
+        with os.scandir(folder) as entries:
+            numbered = [
+                (n, _blocks(entry.stat().st_size)) for entry in entries if (n := _number(entry.name)) is not None
+            ]
+        self._sizes = dict(sorted(numbered))
         self._bytes = sum(self._sizes.values())
         self._last = max(self._sizes, default=0)
 
@@ -174,11 +178,11 @@ class DiskSpool:
     def reject(self, entry: bytes, status: str) -> None:
         """As Spool says. Counted and logged even where nothing can be written."""
         self.rejected += 1
-        old = _numbered(self._rejects)
-        for _, path in old[: max(0, len(old) - self._most_rejected + 1)]:
-            path.unlink(missing_ok=True)
-        number = old[-1][0] + 1 if old else 1
         with suppress(OSError):
+            old = sorted(path.name for path in self._rejects.glob(f"*{SUFFIX}") if _number(path.name) is not None)
+            for name in old[: max(0, len(old) - self._most_rejected + 1)]:
+                (self._rejects / name).unlink(missing_ok=True)
+            number = (_number(old[-1]) or 0) + 1 if old else 1
             self._write(self._rejects / f"{number:012d}-{status}{SUFFIX}", entry, flush=False)
 
 
@@ -228,14 +232,10 @@ class MemorySpool:
         self.rejected += 1
 
 
-def _numbered(folder: Path) -> list[tuple[int, Path]]:
-    """The snapshots of a folder, oldest first."""
-    found = []
-    for path in folder.glob(f"*{SUFFIX}"):
-        digits = path.name.removesuffix(SUFFIX).partition("-")[0]
-        if digits.isascii() and digits.isdigit():
-            found.append((int(digits), path))
-    return sorted(found)
+def _number(name: str) -> int | None:
+    """The number in a snapshot's file name; None for any other file."""
+    digits = name.removesuffix(SUFFIX).partition("-")[0]
+    return int(digits) if name.endswith(SUFFIX) and digits.isascii() and digits.isdigit() else None
 
 
 def _blocks(size: int) -> int:
