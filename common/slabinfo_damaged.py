@@ -133,12 +133,17 @@ class _Reader:
         self.collapsed = not any("  " in line for line in self.lines)
         self.version: str | None = None
         self.rows: list[Row] = []
+        self.starts: list[int] = []
         self.skipped: list[tuple[int, str]] = []
 
     def read(self) -> Slabinfo:
         index = 0
         while index <= self.last:
             index += self._step(index) if self.lines[index] else 1
+        self._drop_half_row()
+        if {row.family for row in self.rows} == {None, 1}:
+            short = [row.family for row in self.rows].index(None)
+            raise SlabinfoError(self.starts[short], "row", "six numbers, as in the others", self.rows[short].name)
         if not self.rows:
             first = next((index for index, line in enumerate(self.lines) if line), 0)
             for index, line in enumerate(self.lines):
@@ -147,6 +152,13 @@ class _Reader:
                         raise SlabinfoError(index + 1, "text", expected, line)
             raise SlabinfoError(first + 1, "text", "the rows of /proc/slabinfo", self.lines[first])
         return _slabinfo(self.rows, self.version, self.skipped)
+
+    def _drop_half_row(self) -> None:
+        """A text cut off at its beginning may start within a name: then only its first row is not aligned."""
+        aligned = [row.aligned for row in self.rows]
+        if not self.version and not self.collapsed and aligned[:2] == [False, True] and self.lines[0]:
+            self.skipped.insert(0, (1, f"row cut off: {self.lines[0][:60]}"))
+            del self.rows[0], self.starts[0]
 
     def _step(self, index: int) -> int:
         """Reads what starts at this line; how many lines it took."""
@@ -178,13 +190,12 @@ class _Reader:
         if shape.parts or shape.numbers or len(line.split()) == 1:
             most = self._extent(index, _CONTINUES)
             while used < most and not shape.complete:
-                shape = Shape(f"{shape.text} {self.lines[index + used]}")
+                shape = Shape(f"{shape.text}\n{self.lines[index + used]}")
                 used += 1
         row = read_row(
             shape,
             number,
             _family(self.version),
-            whole_head=shape.head.rstrip() == Shape(line).head.rstrip(),
             collapsed=self.collapsed,
             ended=self.ended or index + used <= self.last,
         )
@@ -193,6 +204,10 @@ class _Reader:
             return 1
         self._check_before(index, row)
         self.rows.append(row)
+        self.starts.append(number)
+        rest = self.lines[index + used] if index + used <= self.last else ""
+        if used > 1 and re.match(r"[0-9]+(\s|$)", rest) and len(shape.parts) == 2:
+            raise SlabinfoError(number + used, "slabdata", "active_slabs num_slabs sharedavail", f"{shape.text} {rest}")
         return used + self._statistics(
             index + used, begun=len(shape.parts) > 2 or (row.family == 1 and bool(shape.parts))
         )

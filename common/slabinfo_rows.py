@@ -34,12 +34,17 @@ class Row:
     values: dict[str, int | None]
     family: int | None
     """1 for versions 1.1 and 1.2, 2 for 2.0 and 2.1; None where a row cut off does not tell."""
+    aligned: bool
+    """Name and numbers stand as the kernel's format puts them."""
 
 
 class Shape:
-    """A text cut at its free-standing colons: name and numbers, then the parts behind."""
+    """A text cut at its free-standing colons: name and numbers, then the parts behind.
 
-    __slots__ = ("head", "numbers", "parts", "text")
+    A wrapped row's lines are joined by newlines, so that no alignment is seen across them.
+    """
+
+    __slots__ = ("head", "numbers", "parts", "raw", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -51,9 +56,8 @@ class Shape:
             if not _is_number(token):
                 break
             self.numbers += 1
-        self.parts: list[tuple[str, list[str]]] = []
-        if found:
-            self.parts = [_part(part.split()) for part in _COLON.split(text[found.start() :])[1:]]
+        self.raw = _COLON.split(text[found.start() :])[1:] if found else []
+        self.parts = [_part(part.split()) for part in self.raw]
 
     @property
     def marked(self) -> bool:
@@ -78,12 +82,10 @@ def _part(tokens: list[str]) -> tuple[str, list[str]]:
     return "".join(tokens[:count]), tokens[count:]
 
 
-def read_row(
-    shape: Shape, line: int, family: int | None, *, whole_head: bool = True, collapsed: bool = False, ended: bool = True
-) -> Row | None:
+def read_row(shape: Shape, line: int, family: int | None, *, collapsed: bool = False, ended: bool = True) -> Row | None:
     """The row; None where the text is no row, or lacks too much of one to say anything certain.
 
-    `line` is for messages; `family` is what the text's version line says. `whole_head`: the head stood on one line.
+    `line` is for messages; `family` is what the text's version line says.
     `collapsed`: the text has no two blanks in a row anywhere. `ended`: the last number can't have been cut.
     Raises SlabinfoError for a row whose numbers are not certain.
     """
@@ -100,19 +102,22 @@ def read_row(
         family = _family_by_alignment(shape)
     fields = _HEAD[family or 2]
     name, *tokens = shape.head.rsplit(None, len(fields))
-    _check_name(shape, line, name, tokens, whole_head=whole_head, collapsed=collapsed and (family == 1 or bool(parts)))
+    aligned = _aligned(shape.head, name, tokens)
+    if not _certain_name(name, aligned=aligned, marked=bool(parts), collapsed=collapsed):
+        columns = " ".join(KERNEL_NAMES.get(field, field) for field in _HEAD[2])
+        raise SlabinfoError(line, "name", f"a name, then {columns}", shape.head.strip())
     values: dict[str, int | None] = {
         field: _number(token, line, field) for field, token in zip(fields, tokens, strict=True)
     }
     if family == 2 and parts:
-        values |= _slabdata(parts, line)
+        values |= _slabdata(shape, line, collapsed=collapsed)
     elif family == 1 and any(word for word, _ in parts):
         raise SlabinfoError(line, "statistics", "numbers", shape.text[len(shape.head) :].strip())
     elif not parts and not (family == 1 and ended):
         values["pages_per_slab"] = None
     if family is None:  # cut after five numbers: the fourth and fifth mean different things in 1.x and 2.x
         values["objs_per_slab"] = None
-    return Row(name, values, family)
+    return Row(name, values, family, aligned)
 
 
 def _family(shape: Shape, line: int) -> int | None:
@@ -145,19 +150,12 @@ def _aligned(head: str, name: str, tokens: list[str]) -> bool:
     return any(head.rstrip() == name + blanks + numbers for blanks in padding)
 
 
-def _check_name(shape: Shape, line: int, name: str, tokens: list[str], *, whole_head: bool, collapsed: bool) -> None:
-    """Raises SlabinfoError unless it is certain where the name ends."""
+def _certain_name(name: str, *, aligned: bool, marked: bool, collapsed: bool) -> bool:
+    """Whether it is certain where the name ends; `marked`: the numbers end at a colon."""
     words = name.split()
-    if shape.parts and len(words) == 1:
-        return
-    aligned = whole_head and _aligned(shape.head, name, tokens)
-    digits_last = _is_number(words[-1]) and len(words) > 1
-    if digits_last and (len(name) >= 17 or name != " ".join(words)):
-        aligned = False
-    if aligned or (collapsed and not digits_last):
-        return
-    fields = " ".join(KERNEL_NAMES.get(field, field) for field in _HEAD[2])
-    raise SlabinfoError(line, "name", f"a name, then {fields}", shape.head.strip())
+    if _is_number(words[-1]):  # it may be part of the first number
+        return aligned and len(name) < 17 and name == " ".join(words)
+    return aligned or (marked and (collapsed or len(words) == 1))
 
 
 def _bad_head(shape: Shape, line: int) -> SlabinfoError:
@@ -177,8 +175,9 @@ def _number(token: str, line: int, field: str) -> int:
     return int(token)
 
 
-def _slabdata(parts: list[tuple[str, list[str]]], line: int) -> dict[str, int | None]:
+def _slabdata(shape: Shape, line: int, *, collapsed: bool) -> dict[str, int | None]:
     """active_slabs and num_slabs behind the tunables; None what was cut off, or might have been."""
+    parts = shape.parts
     numbers = [_number(token, line, "tunables") for token in parts[0][1]]
     if len(numbers) > 3 or (len(numbers) < 3 and len(parts) > 1):
         raise SlabinfoError(line, "tunables", "three numbers", " ".join(map(str, numbers)))
@@ -194,7 +193,8 @@ def _slabdata(parts: list[tuple[str, list[str]]], line: int) -> dict[str, int | 
     ]
     if len(tokens) > 3 or (len(tokens) < 3 and not cut):
         raise SlabinfoError(line, "slabdata", "active_slabs num_slabs sharedavail", " ".join(tokens))
-    return {
-        "active_slabs": counts[0] if len(counts) > 1 else None,
-        "num_slabs": counts[1] if len(counts) > 2 else None,
-    }
+    raw = shape.raw[1].rstrip()
+    aligned = raw.endswith("".join(f" {token:>6}" for token in tokens))
+    if cut and (len(tokens) < 3 or not (aligned or (collapsed and raw.endswith(" ".join(tokens))))):
+        return {}  # a break within a number, or two run together, might look the same
+    return {"active_slabs": counts[0], "num_slabs": counts[1]}

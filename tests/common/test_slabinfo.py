@@ -240,6 +240,50 @@ def test_what_is_refused_is_told_by_line_and_field(text: str, line: int, field: 
     assert "\n" not in str(error)
 
 
+CUT = {
+    "pagesperslab": SlabRow("dentry", 121970, 125454, 192, 21),
+    "objperslab and on, version unknown": SlabRow("dentry", 121970, 125454, 192),
+    "tunables": SlabRow("dentry", 121970, 125454, 192, 21, 1),
+    "slabdata": SlabRow("dentry", 121970, 125454, 192, 21, 1),
+    "sharedavail": SlabRow("dentry", 121970, 125454, 192, 21, 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (V21 + DENTRY[:48] + "\n" + KMALLOC, CUT["pagesperslab"]),
+        (DENTRY.partition(" :")[0] + "\n", CUT["objperslab and on, version unknown"]),
+        (DENTRY.partition(" : slab")[0], CUT["tunables"]),
+        (DENTRY.partition(" : slab")[0] + "\n" + KMALLOC, CUT["tunables"]),
+        (V21 + DENTRY.partition("5974 ")[0] + "59", CUT["slabdata"]),
+        (V21 + DENTRY.rpartition("  0")[0], CUT["sharedavail"]),
+    ],
+)
+def test_a_row_cut_off_keeps_what_is_certain(text: str, expected: SlabRow) -> None:
+    assert parse(text).rows[0] == expected
+
+
+def test_a_text_cut_off_lists_what_is_lost() -> None:
+    found = parse(V21 + DENTRY + KMALLOC[:31])
+    assert (found.rows, found.skipped) == (READ[:1], [(4, f"row cut off: {KMALLOC[:31]}")])
+    found = parse(DENTRY[3:] + KMALLOC)
+    assert (found.rows, found.skipped) == (READ[1:], [(1, f"row cut off: {DENTRY[3:63]}")])
+
+
+def test_prose_between_rows_is_listed() -> None:
+    found = parse(f"Before:\n{DENTRY}$ uptime\n24\n{KMALLOC}")
+    assert found.rows == READ
+    assert found.skipped == [(1, "no row: Before:"), (3, "no row: $ uptime"), (4, "no row: 24")]
+
+
+def test_numbers_run_together_are_refused_or_unknown() -> None:
+    wide = row("dentry", 12345678, 12345679, 192, 21, 1, 1234567)
+    with pytest.raises(SlabinfoError):
+        parse(wide.replace("12345678 ", "12345678"))
+    assert parse("> " + wide.replace("1234567 1234567 ", "12345671234567 ")).caches.num_slabs is None
+
+
 def test_format_prints_what_the_kernel_prints() -> None:
     caches = Caches(
         ["dentry", "kmalloc-512"], [121970, 700], [125454, 736], [192, 512], [21, 16], [1, 2], [5974, 46], [5974, 46]
