@@ -15,6 +15,7 @@ from common.terminal.progress import Progress
 from common.terminal.report import exit_status, render_report
 from common.terminal.screen import Screen
 from common.terminal.units import counted
+from common.terminal.waiting import Waiting
 from common.wire import load_snapshot
 from server.buckets import WIDTHS
 from server.dumps_source import MemorySource
@@ -49,7 +50,8 @@ def run(options: Namespace) -> int:
         raise AssertionError("read_inputs gives at least one snapshot")
     end = source.last
     start = source.first if options.window is None else end - options.window
-    report = build_report(source, start=start, end=end, group=options.group)
+    with Waiting(options.screen, "judging"):
+        report = build_report(source, start=start, end=end, group=options.group)
     report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally)]
     if options.json:
         options.screen.write([report.model_dump_json()])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.table import Cell, Column, table
 from common.terminal.units import count, counted, rate, size
+from common.terminal.waiting import Waiting
 
 if TYPE_CHECKING:
     import httpx
@@ -23,13 +24,14 @@ _COLUMNS = (
     Column("growth (median node)", right=True),
     Column(""),
 )
+_LABEL = "waiting for the list of caches"
 
 
 def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
     """Prints a line a cache."""
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
 
-    with Client(options.server, options.token_file, transport=transport) as client:
+    with Client(options.server, options.token_file, transport=transport) as client, Waiting(options.screen, _LABEL):
         wanted = {"window": options.window, "at": options.at, "group": options.group}
         caches = list(client.items("/caches", wanted))
     if options.json:

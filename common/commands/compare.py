@@ -12,6 +12,7 @@ from common.terminal.sparkline import sparkline
 from common.terminal.table import Cell, Column, table
 from common.terminal.text import escape, wrap
 from common.terminal.units import count, counted, rate, size, span, when
+from common.terminal.waiting import Waiting
 from common.times import parse_time
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ OPTIONS = (SERVER, WINDOW, AT, GROUP, JSON, TOKEN_FILE)
 _SPARK = 32
 _POINTS = 128
 _NODES = 1000
+_LABEL = "waiting for the comparison"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,12 +37,13 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
 
     wanted = {"cache": options.cache, "window": options.window, "at": options.at, "group": options.group}
-    with Client(options.server, options.token_file, transport=transport) as client:
+    with Client(options.server, options.token_file, transport=transport) as client, Waiting(options.screen, _LABEL):
         if options.json:
-            options.screen.write([client.get_text("/compare", wanted)])
-            return 0
-        comparison = client.get("/compare", {**wanted, "points": _POINTS, "limit": _NODES})
-    options.screen.write(_lines(comparison, options.screen))
+            lines = [client.get_text("/compare", wanted)]
+        else:
+            comparison = client.get("/compare", {**wanted, "points": _POINTS, "limit": _NODES})
+            lines = _lines(comparison, options.screen)
+    options.screen.write(lines)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from common.commands.options import JSON, PATHS_HELP, SERVER, TOKEN_FILE
@@ -13,6 +14,7 @@ from common.snapshot import Snapshot, to_wire
 from common.terminal.progress import Progress
 from common.terminal.text import escape
 from common.terminal.units import count, counted
+from common.times import format_duration, format_time
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +40,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
 
     tally = Tally()
     failure: InputError | None = None
+    times: list[float] = []
     with Client(options.server, options.token_file, transport=transport) as client:
         uploader = Uploader(client)
         with Progress(options.screen, "importing") as progress:
@@ -46,13 +49,17 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
                 progress.reach(done, total, _sent(uploader))
 
             try:
-                for line in read_inputs(options.path, load_line=bytes.strip, tally=tally, progress=reach):
-                    uploader.add(_as_line(line) if isinstance(line, Snapshot) else line)
+                for given in read_inputs(options.path, load_line=bytes.strip, tally=tally, progress=reach):
+                    if isinstance(given, Snapshot):
+                        times.append(given.taken_at)
+                        uploader.add(_as_line(given))
+                    else:
+                        uploader.add(given)
             except InputError as error:
                 failure = error
             uploader.finish()
     outcome = uploader.outcome
-    options.screen.write([json.dumps(_as_json(outcome, tally))] if options.json else _as_text(outcome, tally))
+    options.screen.write([json.dumps(_as_json(outcome, tally))] if options.json else _as_text(outcome, tally, times))
     if failure:
         raise failure
     return 1 if outcome.refused or tally.skipped else 0
@@ -77,11 +84,16 @@ def _as_json(outcome: Outcome, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _as_text(outcome: Outcome, tally: Tally) -> list[str]:
+def _as_text(outcome: Outcome, tally: Tally, times: list[float]) -> list[str]:
     parts = [f"{counted(outcome.stored, 'snapshot')} stored", f"{count(outcome.duplicates)} were there already"]
     if outcome.refused:
         parts.append(f"{count(outcome.refused)} refused by the server")
     if tally.skipped:
         parts.append(f"{counted(tally.skipped, 'input')} skipped")
     reasons = [*outcome.reasons[:_REASONS], *tally.reasons[:_REASONS]]
-    return [", ".join(parts), *(f"  {escape(reason)}" for reason in reasons)]
+    lines = [", ".join(parts), *(f"  {escape(reason)}" for reason in reasons)]
+    if times:
+        newest, minutes = max(times), ceil((max(times) - min(times)) / 60) or 1
+        window = format_duration(minutes * 60)
+        lines.append(f"look at them: slabhound report --at {format_time(newest)} --window {window}")
+    return lines

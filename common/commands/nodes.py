@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from common.commands.options import GROUP, JSON, SERVER, TOKEN_FILE
 from common.terminal.table import Cell, Column, table
 from common.terminal.units import counted, size, span
+from common.terminal.waiting import Waiting
 
 if TYPE_CHECKING:
     import httpx
@@ -25,13 +26,14 @@ _COLUMNS = (
     Column("clock", right=True),
     Column("state", least=5),
 )
+_LABEL = "waiting for the list of nodes"
 
 
 def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
     """Prints a line a node, the stale ones marked."""
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
 
-    with Client(options.server, options.token_file, transport=transport) as client:
+    with Client(options.server, options.token_file, transport=transport) as client, Waiting(options.screen, _LABEL):
         nodes = list(client.items("/nodes", {"group": options.group}))
     if options.json:
         options.screen.write([json.dumps({"items": nodes, "next": None})])

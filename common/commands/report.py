@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.report import exit_status, render_report
+from common.terminal.waiting import Waiting
 
 if TYPE_CHECKING:
     import httpx
 
 OPTIONS = (SERVER, WINDOW, AT, GROUP, JSON, TOKEN_FILE)
+
+_LABEL = "waiting for the report"
 
 
 def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
@@ -20,12 +23,12 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
     from common.commands.series import SeriesOfFindings  # noqa: PLC0415 - same
 
-    with Client(options.server, options.token_file, transport=transport) as client:
+    with Client(options.server, options.token_file, transport=transport) as client, Waiting(options.screen, _LABEL):
         text = client.get_text("/outliers", {"window": options.window, "at": options.at, "group": options.group})
         report = json.loads(text)
-        if options.json:
-            options.screen.write([text])
-        else:
+        lines = [text]
+        if not options.json:
             series = SeriesOfFindings(client, options.window, report["window"]["to"])
-            options.screen.write(render_report(report, options.screen, series))
+            lines = render_report(report, options.screen, series)
+    options.screen.write(lines)
     return exit_status(report)

@@ -50,8 +50,9 @@ def folder_of(tmp_path: Path, node: str = "lvs1") -> Path:
 
 def test_a_folder_twice(tmp_path: Path) -> None:
     archive, folder = Archive(), folder_of(tmp_path)
-    assert send(archive, folder) == (0, "10 snapshots stored, 0 were there already\n")
-    assert send(archive, folder) == (0, "0 snapshots stored, 10 were there already\n")
+    look = "look at them: slabhound report --at 2026-11-23T00:09:00.000Z --window 9m\n"
+    assert send(archive, folder) == (0, "10 snapshots stored, 0 were there already\n" + look)
+    assert send(archive, folder) == (0, "0 snapshots stored, 10 were there already\n" + look)
     assert [one["node"] for one in archive.kept] == ["lvs1"] * 10
 
 
