@@ -19,8 +19,8 @@ TEXT = "slabinfo - version: 2.1\n" + "dentry\n" * 1000
     "content",
     [
         TEXT.encode(),
-        gzip.compress(TEXT.encode()),
-        gzip.compress(TEXT[:500].encode()) + gzip.compress(TEXT[500:].encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
+        gzip.compress(TEXT[:500].encode(), mtime=0) + gzip.compress(TEXT[500:].encode(), mtime=0),
         zstd.compress(TEXT.encode()),
         zstd.compress(TEXT[:500].encode()) + zstd.compress(TEXT[500:].encode()),
     ],
@@ -47,11 +47,11 @@ def test_bytes_that_are_no_text_stay_visible(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        gzip.compress(TEXT.encode())[:-9],
+        gzip.compress(TEXT.encode(), mtime=0)[:-9],
         zstd.compress(TEXT.encode())[:-3],
         b"\x1f\x8bno gzip",
         b"\x28\xb5\x2f\xfdno zstd",
-        gzip.compress(TEXT.encode())[:30] + b"\0" * 40,
+        gzip.compress(TEXT.encode(), mtime=0)[:30] + b"\0" * 40,
     ],
     ids=["cut gzip", "cut zstd", "not gzip", "not zstd", "damaged gzip"],
 )
