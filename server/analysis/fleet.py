@@ -24,7 +24,7 @@ HARMLESS = frozenset({"peers", "material"})
 
 
 def _own_score(sign: Sign) -> float:
-    noise = math.hypot(sign.error, sign.wander)
+    noise = math.hypot(sign.error, sign.own_wander)
     return (sign.growth - sign.removed) / noise if noise > 0 else 0.0
 
 

@@ -31,11 +31,11 @@ class Past:
         self._alike: dict[tuple[str, str, str], Floats] = {}
         self._moves: dict[tuple[str, float], dict[str, tuple[float, float]]] = {}
 
-    def wander(self, node: str, cache: str, seconds: float, scale: float) -> float:
-        """How far the cache usually moves in so long a time, by what its floors did over the whole window.
+    def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
+        """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
 
-        The greater of two root mean squares: of the falls on this node (what only rises may be the leak itself), and
-        of all changes on the median peer, times `scale` for a bigger node. Where the window is shorter than twice the
+        Root mean squares: of the falls on this node (what only rises may be the leak itself), and of all changes on
+        the median peer. Where the window is shorter than twice the
         time, changes over half of it stand in, carried on as a random walk's. 0 where nothing is known.
         """
         key = (cache, seconds)
@@ -44,7 +44,7 @@ class Past:
             moves = self._moves[key] = self._lagged(cache, seconds)
         others = [change for name, (change, _) in moves.items() if name != node]
         own = moves[node][1] if node in moves else 0.0
-        return max(own, scale * float(np.median(others)) if others else 0.0)
+        return own, float(np.median(others)) if others else 0.0
 
     def _lagged(self, cache: str, seconds: float) -> dict[str, tuple[float, float]]:
         """For each node the root mean square of its changes, and of its falls."""

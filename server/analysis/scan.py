@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from server.analysis.factors import companion_effect, greatest_swings, node_effect, node_scales
 from server.analysis.past import MOST_PEERS, Past
 from server.analysis.peers import Peers, compare_to_peers, scales_to
-from server.analysis.tracks import MEMORY_TOTAL, CacheFacts, Track, cells
+from server.analysis.tracks import MEMORY_TOTAL, CacheFacts, Track, cells, warm_up_seconds
 from server.analysis.trend import Trend, block_floors, fit, quantum, steps
 from server.analysis.types import AnalysisSettings
 from server.analysis.windows import Span
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 BLOCKS = 6
 DAY = 20 * 3600.0
 """Seconds: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
+PEERLESS_SCORE = 10.0
 FEWEST_CELLS, FEWEST_SAMPLES = 8, 10
 
 
@@ -47,6 +48,8 @@ class Sign:
     peers: Peers
     wander: float
     """How much this cache usually moves in as long a time, from its own and its peers' past."""
+    own_wander: float
+    """The same from its own past alone."""
     excess: float
     score: float
     failed: tuple[str, ...] = ()
@@ -239,10 +242,10 @@ class _Bench:
         peers = compare_to_peers(matrix.rate[chosen, m] * length, matrix.error[chosen, m] * length, scales)
         usual = float(np.median(matrix.level[chosen, m] * scales)) if len(chosen) else level
         removed = max(one.effect, self._load(n, column, chosen)) * min(level, usual)
-        wander, before = 0.0, None
+        own_wander, wander, before = 0.0, 0.0, None
         if length < DAY or not self.span.whole or self.span.ended:
-            scale = float(np.median(scales)) if len(scales) else 1.0
-            wander = self.past.wander(track.node, cache, length, scale)
+            own_wander, peers_wander = self.past.wander(track.node, cache, length)
+            wander = max(own_wander, peers_wander * (float(np.median(scales)) if len(scales) else 1.0))
         if not self.span.whole:
             before = self.past.highest(track.node, track.boot, cache, self.span.start)
         excess = growth - removed - (max(peers.median, 0.0) if peers.count else 0.0)
@@ -260,6 +263,7 @@ class _Bench:
             removed,
             peers,
             wander,
+            own_wander,
             excess,
             score,
             evidence={
@@ -278,6 +282,17 @@ class _Bench:
             },
         )
         return sign, before
+
+    def _alone(self, sign: Sign, one: _Fit) -> bool:
+        """Whether a cache that no other node lists may be judged by itself.
+
+        There must be other nodes, the boot must be older than the span is long (no warm-up), and the sign reach
+        PEERLESS_SCORE over the whole window.
+        """
+        uptime = one.cells.uptime[0]
+        others = any(fitted.track.node != sign.track.node for fitted in self.fits)
+        young = bool(uptime < one.cells.span + warm_up_seconds(float(uptime) + one.cells.span))
+        return others and self.span.whole and not young and sign.score >= PEERLESS_SCORE
 
     def _load(self, n: int, column: int, chosen: NDArray[np.intp]) -> float:
         """What the load explains of a cache's relative growth (see factors.companion_effect)."""
@@ -309,7 +324,7 @@ class _Bench:
             "falls back": number["drawdown"] > 0.6 * growth,
             "seen before": before is not None and number["floor_after"] - before < 0.3 * growth,
             "node": sign.removed > 0.3 * growth,
-            "peers": not sign.peers.count,
+            "peers": not sign.peers.count and not self._alone(sign, one),
             "reclaimable": sign.facts.reclaimable and not _pressed(one, column, growth, number["drawdown"]),
         }
         if self.span.ended:
