@@ -12,7 +12,7 @@ demo: $(DEMO)/ready
 test: lint check
 
 check: $(DEV)/ready
-	$(DEV)/bin/pytest -n auto $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 lint: $(DEV)/ready
 	$(DEV)/bin/ruff check .
