@@ -51,7 +51,7 @@ def list_caches(source: Source, *, start: float, end: float, group: str | None) 
         by_group.setdefault(node.group, []).append(node)
     sums: dict[str, _Sum] = {}
     for name in sorted(by_group):
-        tracks = make_tracks(sorted(by_group[name], key=lambda node: node.node), warm_up=False)
+        tracks = make_tracks(sorted(by_group[name], key=lambda node: node.node))
         for track in tracks:
             if track.last and len(track.time):
                 _add(sums, cells(track, start, end, reading.spans[0].width))

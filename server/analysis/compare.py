@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,18 +61,19 @@ def compare(
     fitting = [width for width in WIDTHS if (end - start) / width <= points]
     # Never coarser than the report's own, however few points are asked for: the series are thinned at the end.
     width = min(min(fitting, default=WIDTHS[-1]), bucket_width(end - start))
-    by_group: dict[str, list[NodeSeries]] = {}
-    for node in source.window(start, end, width, group=group):
-        by_group.setdefault(node.group, []).append(node)
     found: list[Finding] = list(judge(source, start=start, end=end, group=group, settings=AnalysisSettings()).findings)
-    listed: list[tuple[Track, ...]] = []
-    for name in sorted(by_group):
-        tracks = make_tracks(sorted(by_group[name], key=lambda node: node.node), warm_up=False)
-        per_node: dict[str, list[Track]] = {}
-        for track in tracks:
-            if len(track.time) and wanted in track.index:
-                per_node.setdefault(track.node, []).append(track)
-        listed += [tuple(per_node[node]) for node in sorted(per_node)]
+    coarse = _tracks(source, start, end, plan(start, end)[0].width, group, None)
+    names = {
+        member
+        for track in coarse
+        if (name := _listed_as(track, wanted)) is not None
+        for member in track.facts[track.index[name]].members
+    }
+    per_node: dict[tuple[str, str], list[Track]] = {}
+    for track in _tracks(source, start, end, width, group, names) if names else ():
+        if len(track.time) and (name := _listed_as(track, wanted)) is not None:
+            per_node.setdefault((track.group, track.node), []).append(_narrowed(track, name, wanted))
+    listed = [tuple(per_node[key]) for key in sorted(per_node)]
     cell = plan(start, end)[0].spans[0].width
     rates = [_rate(boots[-1], wanted, max(cell, width)) for boots in listed]
     known = [rate for rate in rates if rate is not None]
@@ -80,7 +81,8 @@ def compare(
     for index, boots in enumerate(listed):
         last = boots[-1]
         out = any(
-            one.cache == wanted or wanted in {other.cache for other in one.also}
+            wanted
+            in {one.cache, *map(fold, one.members), *map(fold, one.aliases), *(other.cache for other in one.also)}
             for one in found
             if one.node == last.node or (one.node is None and one.group == last.group)
         )
@@ -103,6 +105,38 @@ def compare(
     )
     members = tuple(sorted({member for row in rows for member in row.members}))
     return Comparison(wanted, members, start, end, tuple(rows), median, spread)
+
+
+def _tracks(
+    source: Source, start: float, end: float, width: int, group: str | None, names: set[str] | None
+) -> list[Track]:
+    by_group: dict[str, list[NodeSeries]] = {}
+    for node in source.window(start, end, width, group=group, caches=names):
+        by_group.setdefault(node.group, []).append(node)
+    return [
+        track for name in sorted(by_group) for track in make_tracks(sorted(by_group[name], key=lambda node: node.node))
+    ]
+
+
+def _listed_as(track: Track, wanted: str) -> str | None:
+    """The cache that holds the wanted one's objects on this node: itself, else the one it was merged into."""
+    if wanted in track.index:
+        return wanted
+    merged = [n for n, facts in zip(track.names, track.facts, strict=True) if wanted in map(fold, facts.aliases)]
+    return merged[0] if merged else None
+
+
+def _narrowed(track: Track, name: str, wanted: str) -> Track:
+    """The track with that one cache only, under the name asked for."""
+    column = track.index[name]
+    return replace(
+        track,
+        names=(wanted,),
+        allocated=track.allocated[:, [column]],
+        active=track.active[:, [column]],
+        facts=(track.facts[column],),
+        index={wanted: 0},
+    )
 
 
 def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float, float] | None:

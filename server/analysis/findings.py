@@ -99,7 +99,7 @@ def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, 
 
 
 def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> Finding:
-    """The finding of one leak; `coarse` are cells over the whole window by (node, boot)."""
+    """The finding of one leak; `coarse` are cells over the whole window, warm-up and all, by (node, boot)."""
     sign = leak.sign
     first = leak.earlier[0] if leak.earlier else sign
     since, is_open, base = _since(first, coarse)

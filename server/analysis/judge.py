@@ -11,7 +11,7 @@ from server.analysis.fleet import fleet_findings
 from server.analysis.notes import notes_for
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
-from server.analysis.tracks import Track, cells, make_tracks
+from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
 from server.buckets import NodeSeries, Source
@@ -30,6 +30,8 @@ class _Group:
     nodes: int = 0
     tracks: list[Track] = field(default_factory=list)
     coarse: list[Track] = field(default_factory=list)
+    uncut: list[Track] = field(default_factory=list)
+    """The coarse cells, warm-up and all."""
     past: Past = field(default_factory=lambda: Past(()))
     scans: list[Scan] = field(default_factory=list)
 
@@ -47,10 +49,12 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
         for name in sorted(by_group):
             nodes = sorted(by_group[name], key=lambda node: node.node)
             known = groups.setdefault(name, _Group(name))
-            tracks = make_tracks(nodes)
+            every = make_tracks(nodes)
+            tracks = [settled(track) for track in every]
             if number == 0:
                 known.nodes, known.tracks = len(nodes), tracks
                 width = reading.spans[0].width
+                known.uncut = [cells(track, start, end, width) for track in every]
                 known.coarse = [cells(track, start, end, width) for track in tracks if len(track.time)]
                 known.past = Past(known.coarse)
             known.scans += [scan(tracks, span, settings, known.past) for span in reading.spans]
@@ -58,6 +62,8 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
     watch: list[Finding] = []
     notes: list[Note] = []
     summaries = []
+    if not groups:
+        notes.append(Note(None, "no snapshots in this window" + (f" from group {group}" if group else "")))
     for name in sorted(groups):
         one = groups[name]
         series = sum(one.scans[0].judged.values()) if one.scans else 0
@@ -101,7 +107,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
         if old is None or (strong, *_preference(sign)) > (old[2], *_preference(old[0])):
             best[key] = (sign, q_of[id(sign)], strong)
     leaks = gather(list(best.values()), settings)
-    coarse = {(track.node, track.boot): track for track in group.coarse}
+    coarse = {(track.node, track.boot): track for track in group.uncut}
     judged_last = {track.node for track in group.coarse if track.last and track.node in group.scans[0].judged}
     strong_ones: list[Finding] = list(fleet)
     weak_ones: list[Finding] = []

@@ -1,4 +1,4 @@
-"""One node's boot as arrays: bytes per cache and bucket, rows of one cache summed, warm-up cut off."""
+"""One node's boot as arrays: bytes per cache and bucket, rows of one cache summed; warm-up and how to cut it off."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.identity import assumed_reclaimable, canonical_names
-from server.buckets import BootSeries, CacheRow, NodeSeries
+from server.buckets import CacheRow, NodeSeries
 
-__all__ = ["MEMORY_AVAILABLE", "MEMORY_TOTAL", "CacheFacts", "Track", "cells", "make_tracks", "warm_up_seconds"]
+__all__ = [
+    "MEMORY_AVAILABLE",
+    "MEMORY_TOTAL",
+    "CacheFacts",
+    "Track",
+    "cells",
+    "make_tracks",
+    "settled",
+    "warm_up_seconds",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -124,23 +133,31 @@ def _bytes(counts: Floats, columns: _Columns) -> Floats:
     return np.where(none, np.nan, total)
 
 
-def _kept(boot: BootSeries, *, booted_inside: bool) -> slice:
-    """The buckets past warm-up."""
-    uptime = boot.uptime
+def settled(track: Track) -> Track:
+    """The track without its warm-up; a boot that is nothing else gives an empty track."""
+    uptime = track.uptime
     if np.isnan(uptime).all():
-        uptime = boot.time - boot.time[0] if booted_inside else np.full(len(boot.time), np.inf)
-    age = float(np.nanmax(uptime))
+        uptime = track.time - track.time[:1] if track.order else np.full(len(track.time), np.inf)
+    age = float(np.nanmax(uptime)) if len(uptime) else np.inf
     if not np.isfinite(age):
-        return slice(None)
+        return track
     first = np.flatnonzero(~(uptime < warm_up_seconds(age)))
-    return slice(int(first[0]) if len(first) else len(boot.time), None)
+    kept = slice(int(first[0]) if len(first) else len(track.time), None)
+    if kept.start == 0:
+        return track
+    return replace(
+        track,
+        time=track.time[kept],
+        uptime=track.uptime[kept],
+        memory=track.memory[kept],
+        samples=track.samples[kept],
+        allocated=track.allocated[kept],
+        active=track.active[kept],
+    )
 
 
-def make_tracks(nodes: Sequence[NodeSeries], *, warm_up: bool = True) -> list[Track]:
-    """The tracks of the nodes of one group, by node and boot.
-
-    With `warm_up` what is warm-up is cut off; a boot that is nothing else gives an empty track.
-    """
+def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
+    """The tracks of the nodes of one group, by node and boot, warm-up and all."""
     canonical = canonical_names({node.node: [boot.rows for boot in node.boots] for node in nodes})
     known: dict[tuple[object, ...], _Columns] = {}
     tracks = []
@@ -150,7 +167,6 @@ def make_tracks(nodes: Sequence[NodeSeries], *, warm_up: bool = True) -> list[Tr
             columns = known.get(key)
             if columns is None:
                 columns = known[key] = _columns(boot.rows, node.node, canonical)
-            kept = _kept(boot, booted_inside=order > 0) if warm_up else slice(None)
             tracks.append(
                 Track(
                     node.node,
@@ -159,13 +175,13 @@ def make_tracks(nodes: Sequence[NodeSeries], *, warm_up: bool = True) -> list[Tr
                     boot.boot,
                     order,
                     order == len(node.boots) - 1,
-                    boot.time[kept],
-                    boot.uptime[kept],
-                    boot.memory[kept],
-                    boot.samples[kept],
+                    boot.time,
+                    boot.uptime,
+                    boot.memory,
+                    boot.samples,
                     columns.names,
-                    _bytes(boot.num_min[kept], columns),
-                    _bytes(boot.active_min[kept], columns),
+                    _bytes(boot.num_min, columns),
+                    _bytes(boot.active_min, columns),
                     columns.facts,
                     columns.index,
                 )

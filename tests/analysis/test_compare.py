@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from server.analysis.caches import list_caches
+from server.analysis.compare import compare
+from tests.analysis.series import MIB, START, ArraySource, Node, fleet, level, rising
+
+END = START + 86400.0
+
+
+def leaking() -> list[Node]:
+    nodes = fleet(5)
+    node = nodes[3]
+    node.caches = {**node.caches, "churn-4": node.caches["churn-4"] + rising(node.time, 2 * MIB)}
+    return nodes
+
+
+def test_the_outstanding_come_first() -> None:
+    found = compare(ArraySource(leaking()), "churn-4", start=START, end=END, group=None, points=50)
+    assert found.nodes[0].node == "n4"
+    assert [row.stands_out for row in found.nodes] == [True, False, False, False, False]
+    assert found.nodes[0].bytes_per_hour == pytest.approx(2 * MIB, rel=0.1)
+    assert found.nodes[0].score is not None
+    assert found.nodes[0].score > 6
+    assert found.median == pytest.approx(0, abs=0.05 * MIB)
+    assert found.spread is not None
+    assert found.spread > 0
+    assert all(0 < len(row.series) <= 50 for row in found.nodes)
+    assert found.nodes[0].series[0][0] == pytest.approx(START, abs=3600)
+
+
+def test_any_spelling_finds_the_cache() -> None:
+    nodes = fleet(3)
+    for number, node in enumerate(nodes):
+        node.caches = {**node.caches, f"kmalloc-rnd-0{number + 1}-1k": level(node.time, MIB)}
+    source = ArraySource(nodes)
+    for name in ("kmalloc-1k", "kmalloc-1024", "kmalloc-rnd-09-1k"):
+        found = compare(source, name, start=START, end=END, group=None)
+        assert found.cache == "kmalloc-1k"
+        assert len(found.nodes) == 3
+    assert found.members == ("kmalloc-rnd-01-1k", "kmalloc-rnd-02-1k", "kmalloc-rnd-03-1k")
+
+
+def test_a_merged_cache_is_found_by_its_alias() -> None:
+    nodes = fleet(3)
+    for node in nodes:
+        node.caches = {**node.caches, "PING": level(node.time, MIB)}
+        node.aliases = {"PING": ("UNIX",)}
+    found = compare(ArraySource(nodes), "UNIX", start=START, end=END, group=None)
+    assert (found.cache, found.members, len(found.nodes)) == ("UNIX", ("PING",), 3)
+
+
+def test_an_unknown_cache_is_on_no_node() -> None:
+    found = compare(ArraySource(fleet(2)), "nothing", start=START, end=END, group=None)
+    assert found.nodes == ()
+    assert found.median is None
+
+
+def test_one_node_has_no_peers_to_be_compared_with() -> None:
+    (row,) = compare(ArraySource(fleet(1)), "load-2", start=START, end=END, group=None).nodes
+    assert row.score is None
+    assert row.bytes_per_hour is not None
+
+
+def test_caches_are_listed_with_their_sums() -> None:
+    found = {one.cache: one for one in list_caches(ArraySource(leaking()), start=START, end=END, group=None)}
+    assert found["constant-0"].nodes == 5
+    assert found["constant-0"].allocated_bytes == pytest.approx(5 * MIB, rel=0.01)
+    assert found["constant-0"].bytes_per_hour == 0
+    assert not found["churn-4"].fleet_growth
+
+
+def test_fleet_growth_is_marked() -> None:
+    nodes = fleet(4)
+    for node in nodes:
+        node.caches = {**node.caches, "churn-4": node.caches["churn-4"] + rising(node.time, 2 * MIB)}
+    found = {one.cache: one for one in list_caches(ArraySource(nodes), start=START, end=END, group=None)}
+    assert found["churn-4"].fleet_growth
+    assert found["churn-4"].bytes_per_hour == pytest.approx(2 * MIB, rel=0.1)
