@@ -4,7 +4,7 @@ LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt
 DEMO := .venv/demo
 DEV := .venv/dev
 
-.PHONY: demo test check lint fix test-containers picture lock clean
+.PHONY: demo test check lint fix test-containers picture bench-detection bench-plots lock clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/slabhound demo $(DEMO_ARGS)
@@ -40,6 +40,15 @@ $(DEMO)/ready $(DEV)/ready:
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# How well leaks are found: docs/detection.md. BENCH_ARGS="--minutes 2" is a quick look, the default takes an hour.
+BENCH_ARGS ?= --minutes 60
+bench-detection: $(DEV)/ready
+	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS) --output docs/detection.md
+
+# What every family looks like and what was found in it.
+bench-plots: $(DEV)/ready
+	$(DEV)/bin/python -m bench.detection.plots docs
 
 # Writes the locks anew. uv resolves for every platform and Python at once; it is fetched into a throw-away environment.
 lock:
