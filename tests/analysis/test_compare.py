@@ -1,3 +1,5 @@
+"""One cache on every node side by side: rates, peers, who stands out."""
+
 from __future__ import annotations
 
 import pytest

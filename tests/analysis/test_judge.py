@@ -1,3 +1,5 @@
+"""The judgement as a whole: what is a finding, what is watched, what is left alone."""
+
 from __future__ import annotations
 
 import random
