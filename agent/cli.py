@@ -49,8 +49,8 @@ def parse_interval(text: str) -> float:
 
 def parse_server(text: str) -> str:
     """An http or https URL. Raises ValueError."""
-    found = re.fullmatch(r"(https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#@\s:\[\]]+)(:[0-9]{1,5})?(/[^?#\s]*)?", text)
-    if not found:
+    found = re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@\s:\[\]]+)(:(?P<port>[0-9]{1,5}))?(/[^?#\s]*)?", text)
+    if not found or not 0 < int(found["port"] or 80) <= 65535:
         raise ValueError(f"{text!r} is no server: write http://HOST:8080 (a token goes into --token-file)")
     return text.rstrip("/")
 

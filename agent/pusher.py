@@ -15,6 +15,7 @@ import httpx
 from agent.token import TokenFile
 from agent.transport import OneConnection
 from common import __version__
+from common.errors import ConfigError
 from common.times import format_time
 
 __all__ = ["Outcome", "Pusher", "Verdict", "pack", "unpack"]
@@ -74,12 +75,16 @@ class Pusher:
         token: TokenFile | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`server`: its URL, without the path of the API.
+        """`server`: its URL, without the path of the API. Raises ConfigError when its host can be no name.
 
         Proxies and .netrc of the environment are not used (trust_env): an aggregator stands beside its nodes, and a
         proxy meant for something else must not see their data.
         """
-        self._url = httpx.URL(server.rstrip("/") + PATH)
+        try:
+            self._url = httpx.URL(server.rstrip("/") + PATH)
+            str(self._url.host)  # which httpx decodes, and only when asked
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ConfigError(f"--server {server}: {error}") from None
         self._transport = transport
         self._token = token
         self._wall = wall
@@ -167,6 +172,6 @@ def _detail(answer: httpx.Response) -> str:
         for error in problem.get("errors") or ():
             detail += f" ({error.get('pointer')}: {error.get('detail')})"
             break
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         detail = answer.reason_phrase
     return " ".join(detail.split())[:300]

@@ -8,6 +8,7 @@ because a signal must be able to end it while the C library looks up a name.
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -44,7 +45,10 @@ class OneConnection(httpx.BaseTransport):
         clock: Callable[[], float] = time.monotonic,
         resolving: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`timeout`: seconds for any one wait. `resolving`: entered around the look-up of the server's name."""
+        """`timeout`: seconds for connecting, for sending and for a whole answer, however it trickles in.
+
+        `resolving`: entered around the look-up of the server's name.
+        """
         self._timeout = timeout
         self._tls = tls
         self._keep_alive = keep_alive
@@ -82,6 +86,7 @@ class OneConnection(httpx.BaseTransport):
         try:
             if connection.sock is None:
                 connection.connect()
+            connection.sock.settimeout(self._timeout)
             connection.putrequest(
                 request.method, request.url.raw_path.decode("ascii"), skip_host=True, skip_accept_encoding=True
             )
@@ -91,9 +96,11 @@ class OneConnection(httpx.BaseTransport):
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.endheaders(request.read())
             answer = connection.getresponse()
+            if answer.status < 200:  # the answer proper would be taken for the next request's
+                raise http.client.HTTPException(f"status {answer.status} in place of an answer")
             content = answer.read(LONGEST_ANSWER)
             complete = answer.isclosed() and not answer.will_close
-            return httpx.Response(answer.status, headers=answer.getheaders(), content=content)
+            return httpx.Response(answer.status, headers=_plain(answer.getheaders()), content=content)
         finally:
             self._used_at = self._clock()
             if not complete:
@@ -105,7 +112,45 @@ class OneConnection(httpx.BaseTransport):
             self._connection = None
 
 
+def _plain(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """As they came, in any bytes, but for a Content-Encoding nobody asked for: httpx would unpack the body by it."""
+    raw = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers]
+    return [header for header in raw if header[0].lower() != b"content-encoding"]
+
+
+class _Timed(io.RawIOBase):
+    """Reads from a socket until its timeout is over, counted once and not for each piece that comes in."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open, as http.client expects
+        self._until = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override] # a Buffer in practice
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Timed(sock))
+
+
 class _Connection(http.client.HTTPConnection):
+    response_class = _Answer
+
     def __init__(
         self,
         url: httpx.URL,
@@ -121,7 +166,8 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         with self._resolving():
-            addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            # Bytes are looked up as they are; text would load Python's IDNA codec, which raises errors of its own.
+            addresses = socket.getaddrinfo(self.host.encode(), self.port, type=socket.SOCK_STREAM)
         self.sock = self._dial(addresses)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:

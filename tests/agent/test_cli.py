@@ -35,7 +35,9 @@ def test_servers(text: str) -> None:
     assert parse_server(text) == text.rstrip("/")
 
 
-@pytest.mark.parametrize("text", ["h:8080", "ftp://h", "http://", "http://u:p@h", "http://h/?a=1", "http://h:port", ""])
+@pytest.mark.parametrize(
+    "text", ["h:8080", "ftp://h", "http://", "http://u:p@h", "http://h/?a=1", "http://h:port", "http://h:99999", ""]
+)
 def test_no_servers(text: str) -> None:
     with pytest.raises(ValueError, match="is no server: write http://HOST:8080"):
         parse_server(text)

@@ -89,10 +89,15 @@ def test_the_reason_is_the_problem_document_on_one_line() -> None:
     assert outcome.reason == "422 breaks the format (/caches/name: short)"
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"[1]", b"\xff", b'{"errors":3,"detail":"x"}'])
+@pytest.mark.parametrize("content", [b"<html>", b"[1]", b"\xff", b'{"errors":3,"detail":"x"}', b"[" * 60_000])
 def test_any_other_body_does_no_harm(content: bytes) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(503, content=content))
     assert Pusher("http://x", transport).push(entries("a")).reason.startswith("503 ")
+
+
+def test_a_host_that_can_be_no_name_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="--server http://xn--:8080: "):
+        Pusher("http://xn--:8080", httpx.MockTransport(lambda _: httpx.Response(201)))
 
 
 def test_a_damaged_file_spoils_its_batch() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -99,21 +101,63 @@ def test_refused_says_so() -> None:
         post(client, f"http://127.0.0.1:{port}")
 
 
-def test_what_is_no_http_says_so() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, client_of(OneConnection(timeout=5)) as client:
-        import threading  # noqa: PLC0415 - one server of one line
+@contextmanager
+def answering(*pieces: bytes) -> Iterator[str]:
+    """A server that answers its one request with these very bytes, a piece every 0.05 s, and hangs up."""
 
-        def answer() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    def answer() -> None:
+        with suppress(OSError), listener.accept()[0] as connection:
+            connection.recv(65536)
+            for piece in pieces:
+                connection.sendall(piece)
+                if len(pieces) > 1:
+                    time.sleep(0.05)
 
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(httpx.TransportError, match="no HTTP"):
-            post(client, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
+def test_what_is_no_http_says_so() -> None:
+    with (
+        answering(b"SSH-2.0-OpenSSH_9.2\r\n") as url,
+        client_of(OneConnection(timeout=5)) as client,
+        pytest.raises(httpx.TransportError, match="no HTTP"),
+    ):
+        post(client, url)
+
+
+def test_an_answer_that_trickles_in_ends_by_the_timeout() -> None:
+    with (
+        answering(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 40) as url,
+        client_of(OneConnection(timeout=0.2)) as client,
+        pytest.raises(httpx.TimeoutException, match="no answer within"),
+    ):
+        post(client, url)
+
+
+def test_early_hints_are_not_taken_for_the_answer() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+    transport = OneConnection(timeout=5)
+    with (
+        answering(hints) as url,
+        client_of(transport) as client,
+        pytest.raises(httpx.TransportError, match="status 103"),
+    ):
+        post(client, url)
+    assert not transport.live
+
+
+@pytest.mark.parametrize("header", [b"Server: caf\xe9", b"Content-Encoding: gzip", b"Content-Encoding: br"])
+def test_no_header_can_spoil_an_answer(header: bytes) -> None:
+    said = b"HTTP/1.1 500 Oops\r\n" + header + b"\r\nContent-Length: 5\r\n\r\nplain"
+    with answering(said) as url, client_of(OneConnection(timeout=5)) as client:
+        answer = client.post(url, content=b"{}")
+    assert (answer.status_code, answer.content) == (500, b"plain")
 
 
 def test_the_look_up_is_announced() -> None:
@@ -131,6 +175,7 @@ def test_the_look_up_is_announced() -> None:
     assert looked == ["in", "out"]
 
 
-def test_a_name_that_is_nowhere_says_so() -> None:
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "two..dots", "x" * 64 + ".invalid"])
+def test_a_name_that_is_nowhere_says_so(host: str) -> None:
     with client_of(OneConnection(timeout=5)) as client, pytest.raises(httpx.NetworkError):
-        post(client, "http://no-such-host.invalid:8080")
+        post(client, f"http://{host}:8080")
