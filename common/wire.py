@@ -56,7 +56,13 @@ NODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$"
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """No control characters: they would forge lines of a dump or drive a terminal."""
 NODE_RULE = "a node's name is a letter or digit, then at most 252 letters, digits and `._:-`"
-_PATTERNS: dict[Any, str] = {NODE_PATTERN: NODE_RULE, PRINTABLE: "control characters are not allowed"}
+LAYOUT_PATTERN = r"^[A-Za-z0-9:_-]{1,128}$"
+"""Any hash: one that this version would not make is unknown, not wrong, and its sender is asked for the full form."""
+_PATTERNS: dict[Any, str] = {
+    NODE_PATTERN: NODE_RULE,
+    PRINTABLE: "control characters are not allowed",
+    LAYOUT_PATTERN: "a layout's hash is 1 to 128 letters, digits and `:_-`",
+}
 MAX_ERRORS_PER_SNAPSHOT = 8
 """Refusals shown of one snapshot; every bad snapshot is listed."""
 
@@ -65,8 +71,8 @@ LayoutLookup = Callable[[str], Caches | None]
 
 
 def _seconds(value: object) -> float:
-    """Epoch seconds of a JSON time: an RFC 3339 string or a number."""
-    if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
+    """Epoch seconds of a JSON time: an RFC 3339 string, or a number, which shells like to put in quotes."""
+    if isinstance(value, str):
         text = value
     elif isinstance(value, int | float) and not isinstance(value, bool):
         text = f"{value:.6f}" if abs(value) < 1e15 else repr(value)
@@ -112,9 +118,9 @@ class WireCaches(_Wire):
     Required: name, active_objs, num_objs, obj_size; or layout, active_objs, num_objs.
     """
 
-    layout: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+    layout: Annotated[str, StringConstraints(pattern=LAYOUT_PATTERN)] | None = Field(
         None,
-        description="Hash (32 hex digits) in place of name, obj_size, objs_per_slab, pages_per_slab, reclaimable and "
+        description="Hash in place of name, obj_size, objs_per_slab, pages_per_slab, reclaimable and "
         "aliases, once the server has seen these in full.",
     )
     name: list[CacheName] | None = Field(

@@ -42,6 +42,7 @@ router = APIRouter(prefix="/api/v1", tags=["nodes"])
 NodePath = Annotated[str, Path(description="Name of the node.")]
 FromQuery = Annotated[TimeQuery | None, Query(alias="from", description="Not before: RFC 3339 or epoch seconds.")]
 ToQuery = Annotated[TimeQuery | None, Query(alias="to", description="Not after: RFC 3339 or epoch seconds.")]
+_SIDE = "`latest`, RFC 3339 or epoch seconds"
 _ALWAYS = ("unauthenticated", "forbidden", "invalid-parameter", "internal", "store-failed", "busy")
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
@@ -121,7 +122,7 @@ async def get_snapshot(
     at: Annotated[str, Path(description="`latest`, or an instant: RFC 3339 or epoch seconds.")],
 ) -> Response:
     """The newest snapshot at or before an instant. Before history, the answer names the first instant."""
-    instant = _instant(at)
+    instant = _instant(at, "/path/at")
     stored = await parts.read(_at, parts, node, instant)
     headers = {"Vary": "Accept"}
     if wants_text(request):
@@ -146,25 +147,29 @@ async def get_diff(
     parts: PartsDep,
     node: NodePath,
     start: Annotated[
-        TimeQuery | None,
-        Query(alias="from", description="The older side, RFC 3339 or epoch seconds; the first snapshot when absent."),
+        str | None,
+        Query(alias="from", description=f"The older side, {_SIDE}; the first snapshot when absent."),
     ] = None,
     end: Annotated[
-        TimeQuery | None,
-        Query(alias="to", description="The newer side, RFC 3339 or epoch seconds; the latest snapshot when absent."),
+        str | None,
+        Query(alias="to", description=f"The newer side, {_SIDE}; the latest snapshot when absent."),
     ] = None,
     metric: Annotated[
         Metric, Query(description="Bytes of objects in use (`active`) or of all that fit (`allocated`).")
     ] = "active",
 ) -> Response:
     """Bytes and objects cache by cache, each side the newest snapshot at or before its instant."""
-    _in_order(start, end)
+    since = None if start is None else _instant(start, "/query/from")
+    until = None if end is None else _instant(end, "/query/to")
+    _in_order(since, until)
 
     def difference() -> DiffReport:
-        old = parts.store.first(node) if start is None else _at(parts, node, start)
+        old = parts.store.first(node) if start is None else _at(parts, node, since)
         if old is None:
             raise _unknown(node)
-        return build_diff(old, _at(parts, node, end), metric)
+        new = _at(parts, node, until)
+        _in_order(old.snapshot.taken_at, new.snapshot.taken_at)
+        return build_diff(old, new, metric)
 
     report = await parts.read(difference)
     if wants_text(request):
@@ -180,13 +185,15 @@ def _in_order(start: float | None, end: float | None) -> None:
         raise Problem("invalid-parameter", detail, errors=[("/query/from", detail)])
 
 
-def _instant(text: str) -> float | None:
+def _instant(text: str, pointer: str) -> float | None:
+    """Epoch seconds, or None for `latest`."""
     if text == "latest":
         return None
     try:
         return parse_time(text)
     except ValueError as error:
-        raise Problem("invalid-parameter", f"at: {error}, or latest", errors=[("/path/at", str(error))]) from None
+        name = pointer.rpartition("/")[2]
+        raise Problem("invalid-parameter", f"{name}: {error}, or latest", errors=[(pointer, str(error))]) from None
 
 
 def _at(parts: Parts, node: str, instant: float | None) -> Stored:

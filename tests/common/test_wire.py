@@ -88,6 +88,7 @@ def test_unknown_fields_are_ignored_and_later_versions_taken() -> None:
         ("2026-11-23T00:00:00.125+01:00", 1795388400.125),
         (1795388400.125, 1795388400.125),
         (1795388400, 1795388400.0),
+        ("1795388400.125", 1795388400.125),
         (0, 0.0),
     ],
 )
@@ -98,7 +99,6 @@ def test_times_are_rfc_3339_or_epoch(sent: object, seconds: float) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        "1795388400",
         "2026-11-22T23:00:00",
         "yesterday",
         "",
@@ -210,6 +210,17 @@ def test_a_layout_stands_for_its_columns() -> None:
     with pytest.raises(UnknownLayoutError) as caught:
         load_lines([sent.encode()] * 2)
     assert caught.value.layouts == (layout_hash(full),)
+
+
+@pytest.mark.parametrize("unknown", ["deadbeef", "f" * 64, "sha256:0a-B_c"])
+def test_any_hash_may_be_an_unknown_layout(unknown: str) -> None:
+    with pytest.raises(UnknownLayoutError) as caught:
+        load_snapshot(text(caches={"layout": unknown, "active_objs": [1], "num_objs": [1]}))
+    assert caught.value.layouts == (unknown,)
+
+
+def test_what_is_no_hash_is_refused_as_a_layout() -> None:
+    assert list(refused(text(caches={"layout": "a'b", "active_objs": [1], "num_objs": [1]}))) == ["/caches/layout"]
 
 
 def test_a_layout_of_another_length_is_refused() -> None:

@@ -167,6 +167,8 @@ def test_a_difference_is_slabdiffs() -> None:
         assert text.text == "gone: -300\nless: -300\nnew: 200\n"
         back = (await a.get("/nodes/lvs1/diff", **{"from": NOW + 1, "to": NOW + 2})).json()
         assert back["items"] == []
+        latest = (await a.get("/nodes/lvs1/diff", **{"from": "latest", "to": "latest"})).json()
+        assert (latest["from"], latest["items"]) == (got["to"], [])
 
     run(test)
 
@@ -187,6 +189,10 @@ def test_a_difference_needs_two_sides_in_order() -> None:
         await a.post(wire(taken_at=NOW))
         assert_problem(await a.get("/nodes/lvs1/diff", **{"from": NOW - 1}), "before-history")
         assert_problem(await a.get("/nodes/lvs1/diff", **{"from": NOW + 2, "to": NOW + 1}), "invalid-parameter")
+        await a.post(wire(taken_at=NOW + 60))
+        assert_problem(await a.get("/nodes/lvs1/diff", **{"from": "latest", "to": NOW + 1}), "invalid-parameter")
+        wrong = assert_problem(await a.get("/nodes/lvs1/diff", to="never"), "invalid-parameter")
+        assert [error["pointer"] for error in wrong["errors"]] == ["/query/to"]
         assert_problem(await a.get("/nodes/lvs1/diff", metric="weight"), "invalid-parameter")
 
     run(test)
