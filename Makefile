@@ -31,6 +31,13 @@ test-containers: $(DEV)/ready
 picture: $(DEMO)/ready
 	$(DEMO)/bin/python docs/picture.py docs/report.svg $(DEMO)/bin/slabhound demo --once
 
+# Each prints its own options with BENCH_ARGS=--help.
+bench-detection: $(DEV)/ready
+	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS)
+
+bench-storage: $(DEV)/ready
+	$(DEV)/bin/python -m bench.bench_storage $(BENCH_ARGS)
+
 # A virtual environment from a locked, hashed file; then this checkout on top of it, fetching nothing more.
 $(DEMO)/ready: requirements/server.txt pyproject.toml
 $(DEV)/ready: requirements/dev.txt pyproject.toml
