@@ -31,27 +31,25 @@ test-containers: $(DEV)/ready
 picture: $(DEMO)/ready
 	$(DEMO)/bin/python docs/picture.py docs/report.svg $(DEMO)/bin/slabhound demo --once
 
-# Each prints its own options with BENCH_ARGS=--help.
-bench-detection: $(DEV)/ready
-	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS)
-
-bench-storage: $(DEV)/ready
-	$(DEV)/bin/python -m bench.bench_storage $(BENCH_ARGS)
-
-# A virtual environment from a locked, hashed file; then this checkout on top of it, fetching nothing more.
+# A virtual environment from a locked, hashed file; then this checkout on top of it, fetching nothing more. It is brought
+# up to date in place, as it may be in use.
 $(DEMO)/ready: requirements/server.txt pyproject.toml
 $(DEV)/ready: requirements/dev.txt pyproject.toml
 $(DEMO)/ready $(DEV)/ready:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "slabhound needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
-	@$(PYTHON) -m venv --clear $(@D) || { echo "cannot make a virtual environment: on Debian, apt install python3-venv" >&2; exit 2; }
+	@$(PYTHON) -m venv $(@D) || { echo "cannot make a virtual environment: on Debian, apt install python3-venv" >&2; exit 2; }
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # How well leaks are found: docs/detection.md. BENCH_ARGS="--minutes 2" is a quick look, the default takes an hour.
-BENCH_ARGS ?= --minutes 60
+bench-detection: BENCH_ARGS ?= --minutes 60
 bench-detection: $(DEV)/ready
 	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS) --output docs/detection.md
+
+# The embedded store: ingest, bytes, the questions it is asked.
+bench-storage: $(DEV)/ready
+	$(DEV)/bin/python -m bench.bench_storage $(BENCH_ARGS)
 
 # What every family looks like and what was found in it.
 bench-plots: $(DEV)/ready
