@@ -4,7 +4,7 @@ LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt
 DEMO := .venv/demo
 DEV := .venv/dev
 
-.PHONY: demo test check lint fix test-containers picture bench-detection bench-plots lock clean
+.PHONY: demo test check lint fix test-containers picture bench-detection bench-plots bench-storage lock clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/slabhound demo $(DEMO_ARGS)
