@@ -136,6 +136,7 @@ def _narrowed(track: Track, name: str, wanted: str) -> Track:
         active=track.active[:, [column]],
         facts=(track.facts[column],),
         index={wanted: 0},
+        reclaimable=track.reclaimable[[column]],
     )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["companion_effect", "companions", "greatest_swings", "node_effect", "node_scales"]
+__all__ = ["companion_effect", "companions", "node_effects", "node_scales", "others_greatest"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -21,43 +19,32 @@ SHARE = 60.0
 """The percentile of relative growth that is put down to the node: above the median, so as to err to its side."""
 
 
-def node_effect(relative: Floats, swing: Floats, varies: Bools, reclaimable: Bools) -> float:
-    """The relative growth that this node's caches have in common, at least 0.
+def node_effects(relative: Floats, swing: Floats, varies: Bools, reclaimable: Bools) -> Floats:
+    """The relative growth [N] that each node's caches have in common, at least 0.
 
-    `relative` [C] is each cache's growth over its level; `swing` [C] the most that it moved, relative to its level, on
-    any other node of the group in the same time (NaN where none lists it): load moves a cache on every node sooner or
+    All [N, C]: `relative` is each cache's growth over its level; `swing` the most that it moved, relative to its
+    level, on any other node in the same time (NaN where none lists it): load moves a cache on every node sooner or
     later, so what moves here alone, or here by far more, is not put down to the node. Only caches that vary here are
     counted; reclaimable ones fill at their own pace and are left out where enough others remain.
     """
     chosen = varies & np.isfinite(relative) & np.isfinite(swing)
-    if (chosen & ~reclaimable).sum() >= FEWEST:
-        chosen = chosen & ~reclaimable
-    if chosen.sum() < FEWEST:
-        return 0.0
-    return max(0.0, float(np.percentile(np.minimum(relative[chosen], swing[chosen]), SHARE)))
+    firm = chosen & ~reclaimable
+    chosen = np.where((firm.sum(axis=1) >= FEWEST)[:, None], firm, chosen)
+    count = chosen.sum(axis=1)
+    values = np.sort(np.where(chosen, np.minimum(relative, swing), np.inf), axis=1)
+    at = np.ceil(SHARE / 100 * np.maximum(count - 1, 0)).astype(np.intp)
+    effect = np.where(count >= FEWEST, values[np.arange(len(values)), at], 0.0)
+    return np.asarray(np.maximum(effect, 0.0))
 
 
-def greatest_swings(swings: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """For each node, the greatest swing of every cache on the *other* nodes, given each node's own."""
-    first: dict[str, tuple[float, int]] = {}
-    second: dict[str, float] = {}
-    for index, own in enumerate(swings):
-        for name, value in own.items():
-            if name not in first:
-                first[name] = (value, index)
-            elif value > first[name][0]:
-                second[name] = first[name][0]
-                first[name] = (value, index)
-            elif name not in second or value > second[name]:
-                second[name] = value
-    return [
-        {
-            name: value if at != index else second[name]
-            for name, (value, at) in first.items()
-            if at != index or name in second
-        }
-        for index in range(len(swings))
-    ]
+def others_greatest(swing: Floats) -> Floats:
+    """For each row of [N, C] the greatest value of every column in the *other* rows; NaN where none has one."""
+    if len(swing) < 2:
+        return np.full_like(swing, np.nan)
+    known = np.where(np.isnan(swing), -np.inf, swing)
+    two = np.sort(np.partition(known, -2, axis=0)[-2:], axis=0)
+    best = np.where((known == two[1]) & (two[1] > two[0]), two[0], two[1])
+    return np.where(np.isfinite(best), best, np.nan)
 
 
 def companions(y: Floats, column: int) -> Floats:
@@ -95,16 +82,12 @@ def node_scales(levels: Floats) -> Floats:
     `levels` [N, C] are the nodes' levels of the caches that vary on most of them; NaN where not listed. A scale is the
     median over the caches of the level's ratio to the median node's, so that no single cache (a leak) sways it.
     """
-    scales = np.zeros(len(levels))
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(levels)
     logs = np.where(np.isfinite(logs), logs, np.nan)
     logs = logs[:, np.isfinite(logs).sum(axis=0) >= 2]
-    if logs.shape[1] < FEWEST:
-        return scales
-    apart = logs - np.nanmedian(logs, axis=0)
-    for n in range(len(levels)):
-        known = apart[n][np.isfinite(apart[n])]
-        if len(known) >= FEWEST:
-            scales[n] = float(np.median(known))
+    enough = np.isfinite(logs).sum(axis=1) >= FEWEST
+    scales = np.zeros(len(levels))
+    if enough.any():
+        scales[enough] = np.nanmedian((logs - np.nanmedian(logs, axis=0))[enough], axis=1)
     return scales

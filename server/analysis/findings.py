@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.lockstep import LIKENESS, likeness
-from server.analysis.scan import Sign, material_rate
+from server.analysis.scan import Sign
 from server.analysis.sentence import describe
 from server.analysis.shape import onset, shape_of
+from server.analysis.survey import material_rate
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
 from server.analysis.trend import theil_sen
 from server.analysis.types import AnalysisSettings, Finding, Lockstep, Shape
@@ -95,7 +96,7 @@ def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, 
             continue
         base = float(np.median(y[: k + 1])) if k else float(y[0])
         return float(t[k]), k == 0, base
-    return float(sign.track.time[0]), True, sign.level
+    return float(sign.track.time[0]), True, float(sign.evidence["floor_before"] or 0.0)
 
 
 def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from server.analysis.exhaust import exhausts_at
-from server.analysis.scan import Sign
+from server.analysis.scan import FLEET_SHARE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
@@ -16,8 +16,6 @@ from server.analysis.types import AnalysisSettings, Finding
 
 __all__ = ["fleet_findings"]
 
-SHARE = 0.8
-"""Of the nodes that list a cache: so many must show the growth for it to be the fleet's (contract.md)."""
 SCORE = 6.0
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
@@ -49,7 +47,7 @@ def fleet_findings(
     covered: set[tuple[str, str]] = set()
     for cache in sorted(grown):
         nodes = grown[cache]
-        if len(nodes) < 2 or len(nodes) < SHARE * len(listing.get(cache, ())):
+        if len(nodes) < 2 or len(nodes) < FLEET_SHARE * len(listing.get(cache, ())):
             continue
         covered.update((node, cache) for node in nodes)
         findings.append(_finding(cache, [nodes[name] for name in sorted(nodes)], len(listing[cache]), q_of, end))

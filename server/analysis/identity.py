@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from server.buckets import CacheRow
 
@@ -35,6 +36,7 @@ _NEVER = re.compile(
 """Inodes held by an open descriptor or a mount: a shrinker does not free them."""
 
 
+@lru_cache(maxsize=65536)
 def fold(name: str) -> str:
     """The name under which a kernel's cache is compared: per-boot, per-cgroup and per-version spelling removed.
 
@@ -56,36 +58,40 @@ def assumed_reclaimable(cache: str) -> bool:
     return bool(_RECLAIMABLE.match(cache)) and not _NEVER.match(cache)
 
 
-def canonical_names(layouts: Mapping[str, Iterable[Sequence[CacheRow]]]) -> dict[tuple[str, str], str]:
-    """Which cache every (node, kernel's name) is, across the nodes of one group.
+def canonical_names(layouts: Mapping[str, Sequence[Sequence[CacheRow]]]) -> dict[str, Mapping[str, str]]:
+    """For each node of one group, which cache every name that its kernel lists is.
 
     `layouts` gives the rows of each node's boots. A name keeps its own folded form unless few nodes list it and the
     kernel says that it shares its memory with a cache that more nodes list (and this node does not): kernels merge
     like-sized caches, and which name survives depends on the order in which they were made (find_mergeable in
-    mm/slab_common.c).
+    mm/slab_common.c). Nodes with the same rows share one answer.
     """
-    listed: dict[str, set[str]] = {}
-    shares: dict[str, dict[str, set[str]]] = {}
+    kinds: dict[tuple[tuple[int, ...], ...], list[str]] = {}
     for node, boots in layouts.items():
-        names = listed.setdefault(node, set())
-        for rows in boots:
-            for row in rows:
-                name = fold(row.name)
-                names.add(name)
-                if row.aliases:
-                    shares.setdefault(node, {}).setdefault(name, set()).update(map(fold, row.aliases))
-    count = Counter(name for names in listed.values() for name in names)
-    holder: dict[str, Counter[str]] = {}
-    for by_name in shares.values():
-        for name, aliases in by_name.items():
+        kinds.setdefault(tuple(tuple(map(id, rows)) for rows in boots), []).append(node)
+    listed: list[tuple[list[str], dict[str, str], dict[str, set[str]]]] = []
+    count: Counter[str] = Counter()
+    holders: dict[str, set[str]] = {}
+    for nodes in kinds.values():
+        names: dict[str, str] = {}
+        shares: dict[str, set[str]] = {}
+        for row in (row for rows in layouts[nodes[0]] for row in rows):
+            name = names[row.name] = fold(row.name)
+            if row.aliases:
+                shares.setdefault(name, set()).update(map(fold, row.aliases))
+        for name in set(names.values()):
+            count[name] += len(nodes)
+        for name, aliases in shares.items():
             for alias in aliases:
-                holder.setdefault(alias, Counter())[name] += 1
-    result: dict[tuple[str, str], str] = {}
-    for node, boots in layouts.items():
-        names = listed[node]
-        for raw in {row.name for rows in boots for row in rows}:
-            name = fold(raw)
-            others = {*shares.get(node, {}).get(name, ()), *holder.get(name, ())} - names
+                holders.setdefault(alias, set()).add(name)
+        listed.append((nodes, names, shares))
+    result: dict[str, Mapping[str, str]] = {}
+    for nodes, names, shares in listed:
+        own = set(names.values())
+        answer = {}
+        for raw, name in names.items():
+            others = {*shares.get(name, ()), *holders.get(name, ())} - own
             best = min(others, key=lambda other: (-count[other], other), default=name)
-            result[node, raw] = best if count[best] > count[name] else name
+            answer[raw] = best if count[best] > count[name] else name
+        result.update(dict.fromkeys(nodes, answer))
     return result

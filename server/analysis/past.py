@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 MOST_PEERS = 12
 """Peers that are asked which caches move together; more would cost and add nothing."""
+ASKED = 32
+"""Nodes, about, that are asked how far a cache usually moves."""
 HIGH = 95.0
 """The percentile of earlier floors that counts as a level seen before."""
 
@@ -24,12 +26,13 @@ class Past:
     """The coarse cells of the nodes of one group over the whole window; answers are kept."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
-        self._tracks = tracks
+        step = max(1, len(tracks) // ASKED)
+        self._asked = tracks[::step]
         self._nodes: dict[str, list[Track]] = {}
         for track in tracks:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
-        self._moves: dict[tuple[str, float], dict[str, tuple[float, float]]] = {}
+        self._moves: dict[tuple[str, float], dict[str, float]] = {}
 
     def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
         """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
@@ -41,28 +44,10 @@ class Past:
         key = (cache, seconds)
         moves = self._moves.get(key)
         if moves is None:
-            moves = self._moves[key] = self._lagged(cache, seconds)
-        others = [change for name, (change, _) in moves.items() if name != node]
-        own = moves[node][1] if node in moves else 0.0
-        return own, float(np.median(others)) if others else 0.0
-
-    def _lagged(self, cache: str, seconds: float) -> dict[str, tuple[float, float]]:
-        """For each node the root mean square of its changes, and of its falls."""
-        result = {}
-        for track in self._tracks:
-            column = track.index.get(cache)
-            if column is None or len(track.time) < 4:
-                continue
-            t, y = track.time, track.allocated[:, column]
-            lag = min(seconds, 0.5 * float(t[-1] - t[0]))
-            later = np.searchsorted(t, t + lag * 0.99)
-            inside = later < len(t)
-            change = y[later[inside]] - y[inside]
-            change = change[np.isfinite(change)] * np.sqrt(seconds / lag)
-            if len(change):
-                falls = np.minimum(change, 0.0)
-                result[track.node] = (float(np.sqrt(np.mean(change**2))), float(np.sqrt(np.mean(falls**2))))
-        return result
+            moves = self._moves[key] = {track.node: _lagged(track, cache, seconds)[0] for track in self._asked}
+        others = [change for name, change in moves.items() if name != node and not np.isnan(change)]
+        own = [fall for track in self._nodes.get(node, ()) if not np.isnan(fall := _lagged(track, cache, seconds)[1])]
+        return max(own, default=0.0), float(np.median(others)) if others else 0.0
 
     def highest(self, node: str, boot: str, cache: str, before: float) -> float | None:
         """The level that its floor seldom passed in this boot before that instant; None where nothing is known."""
@@ -104,3 +89,20 @@ class Past:
                 total[place >= 0] += known[place[place >= 0]]
                 seen += place >= 0
         return np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
+
+
+def _lagged(track: Track, cache: str, seconds: float) -> tuple[float, float]:
+    """Root mean squares of all changes of a cache over so long a time, and of its falls; NaN where not known."""
+    column = track.index.get(cache)
+    if column is None or len(track.time) < 4:
+        return np.nan, np.nan
+    t, y = track.time, track.allocated[:, column]
+    lag = min(seconds, 0.5 * float(t[-1] - t[0]))
+    later = np.searchsorted(t, t + lag * 0.99)
+    inside = later < len(t)
+    change = y[later[inside]] - y[inside]
+    change = change[np.isfinite(change)] * np.sqrt(seconds / lag)
+    if not len(change):
+        return np.nan, np.nan
+    falls = np.minimum(change, 0.0)
+    return float(np.sqrt(np.mean(change**2))), float(np.sqrt(np.mean(falls**2)))

@@ -24,6 +24,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 MEMORY_TOTAL, MEMORY_AVAILABLE = 0, 1
 """Columns of Track.memory (server.buckets.MEMORY_COLUMNS)."""
@@ -67,6 +68,8 @@ class Track:
     active: Floats
     facts: tuple[CacheFacts, ...]
     index: Mapping[str, int] = field(default_factory=dict)
+    reclaimable: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """[C] CacheFacts.reclaimable."""
 
     @property
     def span(self) -> float:
@@ -84,6 +87,7 @@ class _Columns:
     starts: NDArray[np.intp]
     sizes: Floats
     facts: tuple[CacheFacts, ...]
+    reclaimable: Bools
 
 
 def warm_up_seconds(uptime: float) -> float:
@@ -95,10 +99,10 @@ def warm_up_seconds(uptime: float) -> float:
     return min(max(WARM_UP_SHARE * uptime, WARM_UP_LEAST), WARM_UP_MOST)
 
 
-def _columns(rows: Sequence[CacheRow], node: str, canonical: Mapping[tuple[str, str], str]) -> _Columns:
+def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns:
     caches: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        caches.setdefault(canonical[node, row.name], []).append(index)
+        caches.setdefault(canonical[row.name], []).append(index)
     names = tuple(sorted(caches))
     facts = []
     for name in names:
@@ -117,7 +121,15 @@ def _columns(rows: Sequence[CacheRow], node: str, canonical: Mapping[tuple[str, 
     order = np.array([i for name in names for i in caches[name]], dtype=np.intp)
     starts = np.cumsum([0, *(len(caches[name]) for name in names[:-1])]).astype(np.intp) if names else np.zeros(0, int)
     sizes = np.array([rows[i].obj_size for i in order], dtype=np.float64)
-    return _Columns(names, {name: i for i, name in enumerate(names)}, order, starts, sizes, tuple(facts))
+    return _Columns(
+        names,
+        {name: i for i, name in enumerate(names)},
+        order,
+        starts,
+        sizes,
+        tuple(facts),
+        np.array([one.reclaimable for one in facts], dtype=bool),
+    )
 
 
 def _bytes(counts: Floats, columns: _Columns) -> Floats:
@@ -159,14 +171,14 @@ def settled(track: Track) -> Track:
 def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
     """The tracks of the nodes of one group, by node and boot, warm-up and all."""
     canonical = canonical_names({node.node: [boot.rows for boot in node.boots] for node in nodes})
-    known: dict[tuple[object, ...], _Columns] = {}
+    known: dict[tuple[int, ...], _Columns] = {}
     tracks = []
     for node in nodes:
         for order, boot in enumerate(node.boots):
-            key = (boot.rows, tuple(canonical[node.node, row.name] for row in boot.rows))
+            key = (id(canonical[node.node]), *map(id, boot.rows))
             columns = known.get(key)
             if columns is None:
-                columns = known[key] = _columns(boot.rows, node.node, canonical)
+                columns = known[key] = _columns(boot.rows, canonical[node.node])
             tracks.append(
                 Track(
                     node.node,
@@ -184,6 +196,7 @@ def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
                     _bytes(boot.active_min, columns),
                     columns.facts,
                     columns.index,
+                    columns.reclaimable,
                 )
             )
     return tracks
@@ -191,33 +204,31 @@ def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
 
 def cells(track: Track, start: float, end: float, width: float) -> Track:
     """The track between two instants in cells of `width` seconds on the epoch's grid, each the floor of its buckets."""
-    inside = (track.time >= start) & (track.time <= end)
-    rows = np.flatnonzero(inside)
-    if not len(rows):
-        first = rows
-    else:
-        number = np.floor_divide(track.time[rows], width)
-        first = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
+    begin, stop = (int(i) for i in np.searchsorted(track.time, [start, end], side="left"))
+    stop += int(np.searchsorted(track.time[stop:], end, side="right"))
+    rows = slice(begin, stop)
+    number = np.floor_divide(track.time[rows], width)
+    first = np.flatnonzero(np.r_[True, number[1:] != number[:-1]]) if len(number) else np.zeros(0, dtype=np.intp)
     if len(first) == len(track.time):
         return track
-    if len(first) == len(rows):
-        chosen = rows
-        return replace(
-            track,
-            time=track.time[chosen],
-            uptime=track.uptime[chosen],
-            memory=track.memory[chosen],
-            samples=track.samples[chosen],
-            allocated=track.allocated[chosen],
-            active=track.active[chosen],
-        )
-    last = rows[np.r_[first[1:], len(rows)] - 1]
-    return replace(
+    part = replace(
         track,
-        time=track.time[last],
-        uptime=track.uptime[last],
-        memory=track.memory[last],
-        samples=np.add.reduceat(track.samples[rows], first),
-        allocated=np.fmin.reduceat(track.allocated[rows], first, axis=0),
-        active=np.fmin.reduceat(track.active[rows], first, axis=0),
+        time=track.time[rows],
+        uptime=track.uptime[rows],
+        memory=track.memory[rows],
+        samples=track.samples[rows],
+        allocated=track.allocated[rows],
+        active=track.active[rows],
+    )
+    if len(first) == len(number):
+        return part
+    last = np.r_[first[1:], len(number)] - 1
+    return replace(
+        part,
+        time=part.time[last],
+        uptime=part.uptime[last],
+        memory=part.memory[last],
+        samples=np.add.reduceat(part.samples, first),
+        allocated=np.fmin.reduceat(part.allocated, first, axis=0),
+        active=np.fmin.reduceat(part.active, first, axis=0),
     )

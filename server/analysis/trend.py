@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Steps", "Trend", "block_floors", "fit", "floor_rise", "quantum", "steps", "theil_sen"]
+__all__ = ["Steps", "Trend", "block_floors", "fit", "floor_rise", "quantum", "spread_of", "steps", "theil_sen"]
 
 Floats = NDArray[np.float64]
 
@@ -129,19 +128,23 @@ def _unevenness(y: Floats) -> Floats:
 
 def block_floors(y: Floats, blocks: int) -> Floats:
     """[blocks, C] the least value of each column in consecutive, equally long parts of [K, C]."""
-    edges = np.linspace(0, len(y), blocks + 1).round().astype(int)
-    return np.stack([np.fmin.reduce(y[a:b], axis=0) for a, b in pairwise(edges)])
+    starts = np.linspace(0, len(y), blocks + 1).round().astype(int)[:-1]
+    return np.asarray(np.fmin.reduceat(y, starts, axis=0))
 
 
-def steps(t: Floats, y: Floats, blocks: int) -> Steps:
-    """How the rise of each column of y [K, C] is spread over `blocks` equal parts."""
-    floors = block_floors(y, blocks)
+def spread_of(floors: Floats) -> tuple[Floats, Floats]:
+    """How a rise is spread over [blocks, C] floors: see Steps.largest and Steps.rising."""
     change = np.diff(floors, axis=0)
     up = np.maximum(change, 0.0)
     total = up.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         largest = np.where(total > 0, up.max(axis=0) / total, 1.0)
-    rising = (change > 0.1 * total / max(blocks - 1, 1)).mean(axis=0)
+    return largest, (change > 0.1 * total / max(len(floors) - 1, 1)).mean(axis=0)
+
+
+def steps(t: Floats, y: Floats, blocks: int) -> Steps:
+    """How the rise of each column of y [K, C] is spread over `blocks` equal parts."""
+    largest, rising = spread_of(block_floors(y, blocks))
     half = len(t) // 2
     early, late = theil_sen(t[: half + 1], y[: half + 1]), theil_sen(t[half:], y[half:])
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -5,31 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.analysis.factors import companion_effect, companions, greatest_swings, node_effect, node_scales
+from server.analysis.factors import companion_effect, companions, node_effects, node_scales, others_greatest
 from server.analysis.lockstep import likeness
 from tests.analysis import naive
 
+ALL, NONE = np.ones((1, 20), dtype=bool), np.zeros((1, 20), dtype=bool)
+
 
 def test_what_all_caches_do_is_the_nodes() -> None:
-    relative = np.full(20, 0.5)
-    effect = node_effect(relative, np.full(20, 1.0), np.ones(20, dtype=bool), np.zeros(20, dtype=bool))
-    assert effect == pytest.approx(0.5)
+    assert node_effects(np.full((1, 20), 0.5), np.full((1, 20), 1.0), ALL, NONE) == pytest.approx(0.5)
 
 
 def test_what_no_other_node_does_is_not_put_down_to_the_node() -> None:
-    relative = np.full(20, 5.0)
-    swing = np.full(20, 0.01)
-    assert node_effect(relative, swing, np.ones(20, dtype=bool), np.zeros(20, dtype=bool)) == pytest.approx(0.01)
+    assert node_effects(np.full((1, 20), 5.0), np.full((1, 20), 0.01), ALL, NONE) == pytest.approx(0.01)
 
 
 def test_a_few_varying_caches_say_nothing() -> None:
-    varies = np.arange(20) < 5
-    assert node_effect(np.ones(20), np.ones(20), varies, np.zeros(20, dtype=bool)) == 0.0
+    varies = (np.arange(20) < 5)[None, :]
+    assert node_effects(np.ones((1, 20)), np.ones((1, 20)), varies, NONE) == 0.0
 
 
-def test_greatest_swings_leave_the_node_itself_out() -> None:
-    swings = [{"a": 1.0, "b": 5.0}, {"a": 3.0}, {"a": 2.0}]
-    assert greatest_swings(swings) == [{"a": 3.0}, {"a": 2.0, "b": 5.0}, {"a": 3.0, "b": 5.0}]
+def test_others_greatest_leaves_the_node_itself_out() -> None:
+    nan = np.nan
+    swings = np.array([[1.0, 5.0, 2.0], [3.0, nan, 2.0], [2.0, nan, 1.0]])
+    np.testing.assert_array_equal(others_greatest(swings), [[3.0, nan, 2.0], [2.0, 5.0, 2.0], [3.0, 5.0, 2.0]])
+    assert np.isnan(others_greatest(swings[:1])).all()
 
 
 def test_companions_follow_the_same_load() -> None:

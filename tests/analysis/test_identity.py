@@ -58,8 +58,8 @@ def test_a_merged_cache_is_matched_to_the_name_most_nodes_list() -> None:
         "c": [[row("pool_workqueue", "skbuff_fclone_cache", "sgpool-16")]],
     }
     names = canonical_names(layouts)
-    assert names["c", "pool_workqueue"] == "skbuff_fclone_cache"
-    assert names["a", "skbuff_fclone_cache"] == "skbuff_fclone_cache"
+    assert names["c"]["pool_workqueue"] == "skbuff_fclone_cache"
+    assert names["a"]["skbuff_fclone_cache"] == "skbuff_fclone_cache"
 
 
 def test_a_name_that_the_node_lists_beside_it_is_not_taken() -> None:
@@ -68,9 +68,9 @@ def test_a_name_that_the_node_lists_beside_it_is_not_taken() -> None:
         "b": [[row("kmalloc-64"), row("anon_vma_chain")]],
         "c": [[row("vmap_area", "kmalloc-64"), row("kmalloc-64")]],
     }
-    assert canonical_names(layouts)["c", "vmap_area"] == "vmap_area"
+    assert canonical_names(layouts)["c"]["vmap_area"] == "vmap_area"
 
 
 def test_random_copies_become_one_cache() -> None:
     names = canonical_names({"a": [[row("kmalloc-rnd-01-64"), row("kmalloc-rnd-02-64"), row("kmalloc-64")]]})
-    assert set(names.values()) == {"kmalloc-64"}
+    assert set(names["a"].values()) == {"kmalloc-64"}
