@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from common.times import format_time, parse_time
 
@@ -17,7 +18,11 @@ class BootLabels:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """`known`: labels given out before."""
-        self._booted = {label: parse_time(label[7:]) for label in known if label.startswith("booted ")}
+        self._booted = {}
+        for label in known:
+            with suppress(ValueError):  # or a boot_id that begins so
+                if label.startswith("booted "):
+                    self._booted[label] = parse_time(label[7:])
 
     def label(self, boot_id: str | None, taken_at: float, uptime_seconds: float | None) -> str:
         if boot_id:

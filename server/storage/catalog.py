@@ -53,7 +53,6 @@ class Catalog:
         self.next_boot = max(self.boot_labels, default=0) + 1
         self.recent: int = db.execute("SELECT count(*) FROM recent").fetchone()[0]
         self.sealed: int = db.execute("SELECT value FROM totals WHERE name = 'sealed'").fetchone()[0]
-        self.forgotten: dict[int, int] = dict(db.execute("SELECT tier, until FROM forgotten"))
 
     def states(self) -> list[NodeState]:
         return [node.state for _, node in sorted(self.nodes.items())]
@@ -69,6 +68,7 @@ class Changes:
         self.layouts: dict[str, int] = {}
         self.removed: set[str] = set()
         """Nodes that are forgotten (and may have come again since: then they stand in `nodes`, too)."""
+        self.removed_layouts: set[int] = set()
         self.after: list[Callable[[], None]] = []
         """Called once it is committed, in order."""
 

@@ -82,8 +82,8 @@ def _check_bound(changes: Changes, records: Sequence[Record], max_nodes: int) ->
 
 
 def _layout(db: sqlite3.Connection, changes: Changes, record: Record, book: LayoutBook) -> int:
-    number = book.ids.get(record.layout) or changes.layouts.get(record.layout)
-    if number is None:
+    number = changes.layouts.get(record.layout) or book.ids.get(record.layout)
+    if number is None or number in changes.removed_layouts:
         caches = record.source.snapshot.caches
         number, book.next_id = book.next_id, book.next_id + 1
         width = len(caches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import Counter
+from collections import Counter, deque
 from functools import partial
 
 from server.storage.catalog import Catalog, Changes
@@ -57,17 +57,15 @@ class Maintenance:
 
     def _seal(self, now: int) -> None:
         with self._pool.read() as db:
-            waiting = due(db, now)
+            waiting = deque(due(db, now))
         while waiting:
             sealing = Sealing()
             with self._pool.read() as db:
                 last = None
                 # A node's next hours are read only after its former ones are written.
-                while waiting and len(sealing.recent) < _SLICE and waiting[-1][0] != last:
-                    last, hours = waiting.pop(0)
+                while waiting and waiting[0][0] != last and len(sealing.recent) < _SLICE:
+                    last, hours = waiting.popleft()
                     seal_node(db, last, hours, self._book, sealing)
-                    if waiting and waiting[0][0] == last:
-                        break
             self.counters["sealed_snapshots"] += self._writer.submit(sealing.work, len(sealing.recent)).result()
             self.counters["sealed_chunks"] += len(sealing.sealed)
 

@@ -46,11 +46,9 @@ class Retention:
         return self.five_minutes if width == min(SPANS) else self.hourly
 
 
-def _note(db: sqlite3.Connection, changes: Changes, tier: int, until: int) -> None:
+def _note(db: sqlite3.Connection, tier: int, until: int) -> None:
     query = "INSERT INTO forgotten VALUES (?, ?) ON CONFLICT (tier) DO UPDATE SET until = max(until, excluded.until)"
     db.execute(query, (tier, until))
-    forgotten = changes.catalog.forgotten
-    changes.after.append(lambda: forgotten.update({tier: max(until, forgotten.get(tier, 0))}))
 
 
 def expired_sealed(db: sqlite3.Connection, changes: Changes, before: int) -> int:
@@ -67,17 +65,18 @@ def expired_sealed(db: sqlite3.Connection, changes: Changes, before: int) -> int
         catalog.sealed -= snapshots
 
     changes.after.append(publish)
-    _note(db, changes, 0, (max(start for _, start, _ in rows) + 1) * HOUR)
+    _note(db, 0, (max(start for _, start, _ in rows) + 1) * HOUR)
     return len(rows)
 
 
 def expired_rollups(db: sqlite3.Connection, changes: Changes, width: int, before: int) -> int:
     """Deletes some rows of a roll-up likewise."""
+    del changes
     query = "SELECT id, start FROM rollups WHERE width = ? AND received < ? ORDER BY received LIMIT ?"
     rows = db.execute(query, (width, before, _SLICE)).fetchall()
     if rows:
         db.executemany("DELETE FROM rollups WHERE id = ?", [(row,) for row, _ in rows])
-        _note(db, changes, width, (max(start for _, start in rows) + 1) * SPANS[width] * 1000)
+        _note(db, width, (max(start for _, start in rows) + 1) * SPANS[width] * 1000)
     return len(rows)
 
 
@@ -118,6 +117,7 @@ def forget_layouts(db: sqlite3.Connection, changes: Changes, numbers: Sequence[i
     """Deletes layouts that nothing referred to and that did not come into use again since (`book.used`)."""
     gone = [n for n in numbers if n not in book.used]
     db.executemany("DELETE FROM layouts WHERE id = ?", [(n,) for n in gone])
+    changes.removed_layouts.update(gone)
     changes.after.append(lambda: book.remove(gone))
     return len(gone)
 

@@ -49,7 +49,11 @@ class SqliteStore:
         try:
             with plain_errors(path):
                 db = self._open(path, clock())
-                self._catalog, self._book = Catalog(db), LayoutBook(db)
+                try:
+                    self._catalog, self._book = Catalog(db), LayoutBook(db)
+                except BaseException:
+                    db.close()
+                    raise
         except BaseException:
             self._lock.close()
             raise
@@ -92,6 +96,8 @@ class SqliteStore:
         return future
 
     def _count(self, future: Future[Appended]) -> None:
+        if future.cancelled():  # the server is ending: nobody waits any more
+            return
         if future.exception() is None:
             self._counters["appended"] += future.result().stored
             self._counters["duplicates"] += future.result().duplicates
@@ -151,7 +157,7 @@ class SqliteStore:
         for at in range(0, len(nodes), _NODES_AT_ONCE):
             series = []
             with self._pool.read() as db:
-                source = WindowReader(db, self._book, self._catalog.boot_labels, self._catalog.forgotten, wanted)
+                source = WindowReader(db, self._book, self._catalog.boot_labels, wanted)
                 for node in nodes[at : at + _NODES_AT_ONCE]:
                     blocks = source.blocks(node.id, low, high, width)
                     boots = assemble_boots(blocks, source.rows, width)

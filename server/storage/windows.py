@@ -37,12 +37,15 @@ class WindowReader:
     db: sqlite3.Connection
     book: LayoutBook
     boots: Mapping[int, str]
-    forgotten: Mapping[int, int]
-    """Up to which instant each tier has forgotten something; 0 is the snapshots."""
     caches: Collection[str] | None = None
     rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """The rows kept of each layout met, as server.assemble wants them."""
     _columns: dict[int, NDArray[np.intp] | None] = field(default_factory=dict)
+    _forgotten: Mapping[int, int] = field(init=False)
+    """Up to which instant each tier has forgotten something; 0 is the snapshots."""
+
+    def __post_init__(self) -> None:
+        self._forgotten = dict(self.db.execute("SELECT tier, until FROM forgotten"))
 
     def blocks(self, node: int, low: int, high: int, width: int) -> list[Block]:
         """All blocks of the node; they share no snapshot, and none is coarser than `width` seconds where avoidable."""
@@ -97,7 +100,7 @@ class WindowReader:
             if len(inside) < len(samples):
                 samples, num, active = _without_facts(samples).take(inside), num[inside], active[inside]
             yield to_block(self.boots[boot], self.book.hash(number), samples, num, active)
-        if low < self.forgotten.get(0, 0):
+        if low < self._forgotten.get(0, 0):
             tier = min(SPANS)
             for block in self._buckets(node, *_whole(low, high, tier), tier):
                 yield from _outside(block, hours)
@@ -116,7 +119,7 @@ class WindowReader:
             hours.update(_hours(block).tolist())
             yield block
         coarser = [w for w in SPANS if w > tier]
-        if coarser and first < self.forgotten.get(tier, 0):
+        if coarser and first < self._forgotten.get(tier, 0):
             for block in self._buckets(node, *_whole(first, end - 1, coarser[0]), coarser[0]):
                 yield from _outside(block, hours)
 

@@ -158,8 +158,10 @@ class Writer:
             self._restart_log.clear()
             try:
                 self._db.execute("PRAGMA busy_timeout = 0")  # a reader in the old part: some other time
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                self._db.execute("PRAGMA busy_timeout = 5000")
+                try:
+                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    self._db.execute("PRAGMA busy_timeout = 5000")
             except sqlite3.Error:
                 self.counters["failed_checkpoints"] += 1
             return

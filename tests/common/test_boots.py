@@ -45,5 +45,11 @@ def test_labels_given_out_before_are_known() -> None:
     assert BootLabels([label, "0b6f", ""]).label(None, T + 30, 3600.0) == label
 
 
+def test_a_boot_id_that_looks_like_a_label_is_only_a_boot_id() -> None:
+    labels = BootLabels(["booted foo", "booted "])
+    assert labels.label("booted foo", T, None) == "booted foo"
+    assert labels.label(None, T, 0.0) == "booted 2026-11-22T23:00:00.000Z"
+
+
 def test_a_clock_before_1970_is_no_crash() -> None:
     assert BootLabels().label(None, 10.0, 3600.0) == "booted 1970-01-01T00:00:00.000Z"

@@ -269,6 +269,14 @@ class StoreContract:
         assert [s.node for s in store.nodes()] == ["gone", "stays"]
         assert instants(store, "gone") == [START + 6 * DAY]
 
+    def test_any_boot_id_survives(self, reopen: Reopen) -> None:
+        store = reopen()
+        item = snapshot("n", START, boot_id="booted foo")
+        store.append([received(item)]).result(20)
+        store = reopen()
+        assert store.append([received(item)]).result(20).duplicates == 1
+        assert store.nodes()[0].boot == "booted foo"
+
     def test_closed_means_closed(self, reopen: Reopen) -> None:
         store = reopen()
         pending = [store.append([received(snapshot("n", START + i))]) for i in range(20)]

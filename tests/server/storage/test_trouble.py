@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.errors import ConfigError, StoreError, StoreFullError
-from server.storage import Retention, open_store
+from common.snapshot import layout_hash
+from server.storage import Retention, ingest, open_store
 from server.storage.catalog import Changes
 from server.storage.connections import connect, translate
 from server.storage.migrations import MIGRATIONS, check, migrate
+from server.storage.record import encode
+from server.storage.retention import forget_layouts
 from server.storage.sqlite import SqliteStore
 from tests.server.storage.histories import START, history, received, snapshot
 
@@ -86,15 +91,51 @@ def test_readers_are_not_blocked_and_see_whole_batches(store: SqliteStore) -> No
         return seen
 
     with ThreadPoolExecutor(6) as threads:
-        futures = []
+        futures: list[Future[Any]] = []
         for number, batch in enumerate(batches):
-            store.append(batch)
-            futures.append(threads.submit(read, number))
+            futures += [store.append(batch), threads.submit(read, number)]
             if number % 5 == 0:
-                threads.submit(store.maintain, batch[0].snapshot.taken_at)
+                futures.append(threads.submit(store.maintain, batch[0].snapshot.taken_at))
         for future in futures:
             future.result(60)
     assert store.status().snapshots == len({(r.snapshot.node, r.snapshot.taken_at) for r in coming})
+
+
+def test_a_layout_that_comes_back_as_it_is_forgotten_is_kept(store: SqliteStore) -> None:
+    item = snapshot("a", START, names=("only", "here"))
+    store.append([received(item)]).result(20)
+    book, key = store._book, layout_hash(item.caches)
+    record = encode(received(snapshot("b", START, names=("only", "here"))), key)
+    book.used.clear()
+
+    def both(db: sqlite3.Connection, changes: Changes) -> int:
+        """The two in one transaction, as group commit may have them."""
+        db.execute("DELETE FROM recent")
+        gone = forget_layouts(db, changes, [book.ids[key]], book)
+        ingest.append(db, changes, [record], book, 10)
+        return gone
+
+    assert store._writer.submit(both).result(20) == 1
+    found = store.at("b", None)
+    assert found is not None
+    assert found.snapshot.caches == item.caches
+    assert store.layout(key) is not None
+
+
+def test_an_append_nobody_waits_for_any_more_is_no_error(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    blocked, go = threading.Event(), threading.Event()
+
+    def block(_db: sqlite3.Connection, _changes: Changes) -> None:
+        blocked.set()
+        go.wait(20)
+
+    store._writer.submit(block)
+    assert blocked.wait(20)
+    assert store.append([received(snapshot("a", START))]).cancel()
+    go.set()
+    assert store.append([received(snapshot("b", START))]).result(20).stored == 1
+    assert [s.node for s in store.nodes()] == ["b"]
+    assert not caplog.records
 
 
 def test_a_second_process_is_refused(store: SqliteStore, tmp_path: Path) -> None:
