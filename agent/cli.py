@@ -8,25 +8,23 @@ from argparse import Namespace
 
 from common.config import Option
 from common.errors import ConfigError
+from common.names import MAX_GROUP, MAX_TEXT, NODE_RULE, is_node_name
+from common.sizes import parse_size
 from common.times import parse_duration
 
 __all__ = ["OPTIONS", "run"]
 
-NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
-NODE_RULE = "a letter or digit, then at most 252 letters, digits and ._:-"
-SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
 
 def parse_node(text: str) -> str:
     """A node's name. Raises ValueError."""
-    if not NODE.fullmatch(text):
+    if not is_node_name(text):
         raise ValueError(f"{text!r} is no node name: {NODE_RULE}")
     return text
 
 
 def parse_group(text: str) -> str:
     """A group's name. Raises ValueError."""
-    if not text.isprintable() or not 0 < len(text) <= 128:
+    if not text.isprintable() or not 0 < len(text) <= MAX_GROUP:
         raise ValueError(f"{text!r} is no group name: 1 to 128 printable characters")
     return text
 
@@ -34,7 +32,7 @@ def parse_group(text: str) -> str:
 def parse_label(text: str) -> tuple[str, str]:
     """`rack=r4`. Raises ValueError."""
     key, equals, value = text.partition("=")
-    if not (key and equals) or not text.isprintable() or max(len(key), len(value)) > 256:
+    if not (key and equals) or not text.isprintable() or max(len(key), len(value)) > MAX_TEXT:
         raise ValueError(f"{text!r} is no label: write KEY=VALUE, at most 256 printable characters each")
     return key, value
 
@@ -53,14 +51,6 @@ def parse_server(text: str) -> str:
     if not found or not 0 < int(found["port"] or 80) <= 65535:
         raise ValueError(f"{text!r} is no server: write http://HOST:8080 (a token goes into --token-file)")
     return text.rstrip("/")
-
-
-def parse_size(text: str) -> int:
-    """Bytes of `64M`; binary multiples. Raises ValueError."""
-    found = re.fullmatch(r"([0-9]+)([kmg]?)(?:i?b)?", text.strip().lower())
-    if not found or not int(found[1]):
-        raise ValueError(f"{text!r} is no size: write 512k, 64M or 1G")
-    return int(found[1]) * SIZES[found[2]]
 
 
 OPTIONS = (

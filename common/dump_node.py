@@ -16,24 +16,18 @@ from typing import Any
 from common.dump_tree import Files
 from common.errors import InputError
 from common.files import decode
+from common.names import MAX_GROUP, MAX_TEXT, is_node_name
 from common.procfiles import parse_meminfo, parse_uptime
 from common.slabinfo import parse
 from common.snapshot import Caches, Memory, Snapshot
 from common.sysfs_slab import parse_links, read_links
 from common.times import parse_time
 
-__all__ = ["NodeDumps", "is_node_name", "parse_stamp", "sort_files"]
+__all__ = ["NodeDumps", "parse_stamp", "sort_files"]
 
 _KINDS = frozenset({"slabinfo", "meminfo", "uptime", "boot_id", "slabs", "reclaimable"})
-_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}", re.ASCII)
 _COMPACT = re.compile(r"[0-9]{8}-[0-9]{6}", re.ASCII)
 _BOOT_ID = re.compile(r"[!-~]{1,256}")
-MAX_TEXT = 256
-"""Characters of a kernel release, a group or a label, as on the wire."""
-
-
-def is_node_name(name: object) -> bool:
-    return isinstance(name, str) and _NODE.fullmatch(name) is not None
 
 
 def parse_stamp(stamp: str) -> float:
@@ -222,7 +216,7 @@ def _is_labels(value: Any) -> bool:
 
 _ABOUT: dict[str, Callable[[Any], bool]] = {
     "node": is_node_name,
-    "group": _is_text,
+    "group": lambda value: _is_text(value) and len(value) <= MAX_GROUP,
     "kernel": _is_text,
     "labels": _is_labels,
 }

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from common.dump_node import NodeDumps, is_node_name, sort_files
+from common.dump_node import NodeDumps, sort_files
 from common.dump_tree import Archive, Files, Folder
 from common.errors import InputError, SnapshotError
 from common.files import open_binary
+from common.names import is_node_name
 from common.snapshot import Snapshot
 
 __all__ = ["Tally", "read_inputs"]

@@ -19,14 +19,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from common.errors import MalformedError, SnapshotError, UnknownLayoutError
+from common.names import MAX_GROUP, MAX_TEXT, NODE_PATTERN, NODE_RULE
 from common.snapshot import DATA_COLUMNS, LAYOUT_COLUMNS, Caches, Memory, Snapshot
 from common.times import parse_time
 
 __all__ = [
     "MAX_BATCH",
     "MAX_CACHES",
-    "NODE_PATTERN",
-    "NODE_RULE",
     "WireCaches",
     "WireMemory",
     "WireSnapshot",
@@ -38,7 +37,7 @@ __all__ = [
     "pointer",
 ]
 
-# Every bound of the wire format stands here; a refusal names the bound.
+# The wire format's other bounds (see common.names); a refusal names the bound.
 MAX_COUNT = 2**63 - 1
 MAX_BATCH = 10_000
 """Snapshots in one request."""
@@ -47,15 +46,10 @@ MAX_CACHES = 10_000
 MAX_ALIASES = 1_000
 """Aliases of one cache."""
 MAX_LABELS = 64
-MAX_TEXT = 256
-"""Characters of a cache's name, a label, a kernel release, a boot_id."""
-MAX_GROUP = 128
 MAX_SECONDS = 1e10
 """About 317 years: an uptime or interval beyond is a mistake."""
-NODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$"
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """No control characters: they would forge lines of a dump or drive a terminal."""
-NODE_RULE = "a node's name is a letter or digit, then at most 252 letters, digits and `._:-`"
 LAYOUT_PATTERN = r"^[A-Za-z0-9:_-]{1,128}$"
 """Any hash: one that this version would not make is unknown, not wrong, and its sender is asked for the full form."""
 _PATTERNS: dict[Any, str] = {

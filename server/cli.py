@@ -18,6 +18,7 @@ import uvicorn
 
 from common.config import Option
 from common.errors import ConfigError
+from common.sizes import parse_size
 from common.times import parse_duration
 from server.analysis.types import AnalysisSettings
 from server.app import create_app
@@ -38,16 +39,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise ValueError(f"{text!r} is no port: write 0 to 65535 (0 picks a free one)")
     return int(text)
-
-
-def _bytes(text: str) -> int:
-    number, unit = text.strip().rstrip("iB"), 1
-    for letter, factor in (("K", 2**10), ("M", 2**20), ("G", 2**30)):
-        if number.upper().endswith(letter):
-            number, unit = number[:-1], factor
-    if not number.isdecimal() or int(number) == 0:
-        raise ValueError(f"{text!r} is no size: write bytes, or 512KiB, 16MiB")
-    return int(number) * unit
 
 
 def _count(text: str) -> int:
@@ -87,11 +78,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("retention-5m", "how long 5-minute roll-ups are kept", parse_duration, _R.five_minutes, "35d"),
     Option("retention-1h", "how long hourly roll-ups are kept", parse_duration, _R.hourly, "400d"),
     Option("max-nodes", "most nodes the store takes", type=_count, default=_D.max_nodes, metavar="N"),
-    Option("max-body", "most bytes of one request, inflated", type=_bytes, default=_D.max_body, metavar="16MiB"),
+    Option("max-body", "most bytes of one request, inflated", type=parse_size, default=_D.max_body, metavar="16MiB"),
     Option(
         "max-pending",
         "most bytes of requests taken in at once; past it agents come again",
-        type=_bytes,
+        type=parse_size,
         default=_D.max_pending,
         metavar="64MiB",
     ),
@@ -105,7 +96,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "material-rate",
         "the same in bytes an hour where the node's memory is unknown",
-        type=_bytes,
+        type=parse_size,
         default=int(_A.material_bytes_per_hour),
         metavar="100KiB",
     ),
@@ -151,7 +142,7 @@ def run(options: Namespace) -> int:
         logging.basicConfig(
             level=settings.log_level.upper(),
             stream=sys.stderr,
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            format=_LOG_FORMAT,
         )
         if settings.token_file is None and not _is_loopback(settings.host):
             _log.warning("listening on %s without --token-file: anybody who reaches it may come in", settings.host)

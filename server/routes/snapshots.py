@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
-from common.wire import NODE_PATTERN, NODE_RULE, PRINTABLE
+from common.names import NODE_RULE, is_node_name
+from common.wire import PRINTABLE
 from server.deps import PartsDep, Problem, TimeQuery, problem_responses
 
 __all__ = ["NodePath", "router"]
@@ -32,7 +33,6 @@ _ENCODING = {
     "description": "How the body is compressed.",
     "schema": {"type": "string", "enum": ["gzip", "zstd", "identity"]},
 }
-_NODE = re.compile(NODE_PATTERN)
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{0,9})?")
 _REFUSALS = ("malformed", "unauthenticated", "forbidden", "timeout", "too-large", "unsupported-media")
 _TROUBLE = ("store-full", "store-failed", "busy", "internal")
@@ -130,7 +130,7 @@ async def post_slabinfo(
     ] = "",
 ) -> Response:
     """For nodes that have only `curl` and cron. Reads versions 1.1 to 2.1."""
-    if not _NODE.fullmatch(node):
+    if not is_node_name(node):
         raise Problem("invalid-parameter", NODE_RULE, errors=[("/path/node", NODE_RULE)])
     facts: dict[str, Any] = {
         "node": node,

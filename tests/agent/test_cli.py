@@ -16,7 +16,6 @@ from agent.cli import (
     parse_label,
     parse_node,
     parse_server,
-    parse_size,
     run,
 )
 from agent.spool import DiskSpool, MemorySpool
@@ -41,23 +40,6 @@ def test_servers(text: str) -> None:
 def test_no_servers(text: str) -> None:
     with pytest.raises(ValueError, match="is no server: write http://HOST:8080"):
         parse_server(text)
-
-
-def test_sizes() -> None:
-    assert [parse_size(text) for text in ("512k", "64M", "1G", "4096", "1MiB", "2kb")] == [
-        512 << 10,
-        64 << 20,
-        1 << 30,
-        4096,
-        1 << 20,
-        2 << 10,
-    ]
-
-
-@pytest.mark.parametrize("text", ["", "0", "M", "-1M", "1T", "1.5M"])
-def test_no_sizes(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size"):
-        parse_size(text)
 
 
 def test_labels() -> None:

@@ -180,6 +180,7 @@ def test_bad_files_are_skipped_counted_and_told(tmp_path: Path) -> None:
             "b/1795388400": slabinfo(8),
             "-bad-/1795388400": slabinfo(8),
             "2024": "a stray file",
+            "b/node.json": f'{{"group": "{"g" * 129}"}}',
             "c/node.json": "[]",
         },
     )
@@ -188,13 +189,14 @@ def test_bad_files_are_skipped_counted_and_told(tmp_path: Path) -> None:
     assert facts(found) == [*ALL[:2], ("a", T + 240, 9), ("b", T, 8), ALL[3]]
     assert tally.snapshots == 5
     told = [reason.removeprefix(f"{tmp_path}/fleet/") for reason in tally.reasons]
-    assert tally.skipped == len(told) == 12
+    assert tally.skipped == len(told) == 13
     for expected in (
         ": named like a dump, but not where the nodes are",
         "-bad-: no name for a node",
         "a/later.slabinfo: 'later' is no time",
         "a/node.json: group cannot be '7'",
         "a/node.json: labels cannot be",
+        "b/node.json: group cannot be 'ggg",
         "a/1795388400.uptime: uptime: expected seconds since boot",
         "a/1795388400.boot_id: no boot_id",
         "a/1795388400.meminfo: no figure",
@@ -204,7 +206,7 @@ def test_bad_files_are_skipped_counted_and_told(tmp_path: Path) -> None:
         "b/20261122-230000.slabinfo: a second dump of the same instant",
     ):
         assert any(reason.startswith(expected) for reason in told), (expected, told)
-    assert str(tally).startswith("5 snapshots, 12 files or lines skipped (the first: ")
+    assert str(tally).startswith("5 snapshots, 13 files or lines skipped (the first: ")
     assert str(Tally(snapshots=1)) == "1 snapshot"
 
 
