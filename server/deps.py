@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from starlette.responses import Response
 
 from common import __version__
-from common.times import parse_duration, parse_time
+from common.times import EARLIEST, LATEST, parse_duration, parse_time
 from server.auth import Tokens
 from server.bodies import Bodies
 from server.ingest import Ingest
@@ -45,8 +45,6 @@ __all__ = [
 
 T = TypeVar("T")
 MAX_LIMIT = 1000
-_MAX_WAITING = 32
-"""Analyses that may wait for a thread; past it clients are asked to come again."""
 _DAY = 86400.0
 
 
@@ -179,15 +177,16 @@ def write_cursor(*key: str | float) -> str:
 
 
 def read_cursor(text: str | None, *kinds: type) -> list[Any] | None:
-    """The key in a cursor, of these types. Raises Problem when it is none of ours."""
+    """The key in a cursor, of these types (a number is a time, or a count). Raises Problem when it is none of ours."""
     if text is None:
         return None
     try:
         key = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        json.dumps(key, allow_nan=False, ensure_ascii=False).encode()  # no number, and no text, that JSON has not
     except (binascii.Error, ValueError, RecursionError):
         key = None
-    fits = isinstance(key, list) and len(key) == len(kinds)
-    if not fits or any(type(part) is not kind for part, kind in zip(key, kinds, strict=True)):
+    fits = isinstance(key, list) and list(map(type, key)) == list(kinds)
+    if not fits or not all(isinstance(part, str) or EARLIEST <= part <= LATEST for part in key):
         detail = "this is no cursor of this list: take `next` of the page before as it stands"
         raise Problem("invalid-parameter", f"cursor: {detail}", errors=[("/query/cursor", detail)])
     return list(key)

@@ -29,7 +29,8 @@ SENT_AT = "slabhound-sent-at"
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 _INLINE = 65536
 """Bodies up to so many bytes are checked on the event loop (about 0.5 ms); bigger ones in a thread."""
-_LAYOUTS_KEPT = 4096
+_ROWS_KEPT = 500_000
+"""Rows of all the layouts at hand together, some 100 MB: 2,000 kernels' layouts."""
 
 
 class Ingest:
@@ -82,7 +83,7 @@ class Ingest:
         for name in layouts:
             layout = self._store.layout(name)
             if layout is not None:
-                if len(self._layouts) >= _LAYOUTS_KEPT:
+                if sum(map(len, self._layouts.values())) + len(layout) > _ROWS_KEPT:
                     self._layouts.clear()
                 self._layouts[name] = layout
 

@@ -93,8 +93,6 @@ async def get_caches(
         more = write_cursor(float(end), skip + limit) if len(items) > skip + limit else None
         return CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more)
 
-    if skip < 0:
-        raise Problem("invalid-parameter", "cursor: this is no cursor of this list")
     return json_response(await parts.analyse((window, group, asked, limit, skip), "caches", page))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ def test_a_wrong_method_and_a_wrong_address_are_problems(method: str, path: str)
         ("/compare?cache=x&points=1", "points"),
         ("/compare?cache=x&points=100000", "points"),
         ("/caches?cursor=e30", "cursor"),
+        *(
+            (f"{list_}?cursor={base64.urlsafe_b64encode(key).decode()}", "cursor")
+            for list_, key in [
+                ("/caches", b"[NaN,0]"),
+                ("/caches", b"[Infinity,0]"),
+                ("/caches", b"[1e300,0]"),
+                ("/caches", b"[5.0,-1]"),
+                ("/nodes/lvs1/snapshots", b'[NaN,"a"]'),
+                ("/nodes/lvs1/snapshots", b'[-1e300,"a"]'),
+                ("/nodes/lvs1/snapshots", b'[5.0,"\\ud800"]'),
+                ("/nodes/lvs1/snapshots", b"[" * 1400),
+            ]
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named(path: str, parameter: str) -> None:
