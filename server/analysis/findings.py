@@ -15,12 +15,15 @@ from server.analysis.sentence import describe
 from server.analysis.shape import onset, shape_of
 from server.analysis.survey import material_rate
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
-from server.analysis.trend import theil_sen
+from server.analysis.trend import fit, theil_sen
 from server.analysis.types import AnalysisSettings, Finding, Lockstep, Shape
 
-__all__ = ["Leak", "finding", "gather"]
+__all__ = ["Leak", "finding", "gather", "goes_on"]
 
 Floats = NDArray[np.float64]
+MOST_PEERS = 12
+UNLIKE = 3.0
+"""A lockstep cache grows by so many times the fastest that it moves on any of MOST_PEERS peers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +41,36 @@ def _curve(sign: Sign) -> Track:
     return cells(sign.track, sign.span.start, sign.span.end, sign.span.width)
 
 
-def lockstep(sign: Sign, settings: AnalysisSettings) -> tuple[Lockstep, ...]:
-    """The caches of the sign's node whose floor follows the same curve, by bytes an hour."""
+def lockstep(sign: Sign, others: Sequence[Track], settings: AnalysisSettings) -> tuple[Lockstep, ...]:
+    """The caches of the sign's node whose floor follows the same curve, unlike their peers', by bytes an hour.
+
+    `others` are coarse cells of the group's nodes; only other nodes' are used.
+    """
     part = _curve(sign)
     column = part.index[sign.cache]
     alike = likeness(part.allocated, column)
     alike[column] = 0.0
     found = []
     least = 0.1 * material_rate(sign.track, settings)
+    peers = [track for track in others if track.node != sign.track.node][:MOST_PEERS]
+    peers = [cells(track, sign.span.start, sign.span.end, sign.span.width) for track in peers]
     for other in np.flatnonzero(alike >= LIKENESS):
+        name = part.names[other]
         rate = float(theil_sen(part.time, part.allocated[:, other, None])[0])
-        if rate > least:
-            found.append(Lockstep(part.names[other], rate * 3600.0))
+        theirs = [fit(p.time, p.allocated[:, [p.index[name]]]) for p in peers if name in p.index and len(p.time) >= 4]
+        rates = np.array([float(trend.rate[0]) for trend in theirs if np.isfinite(trend.rate[0])])
+        if rate > least and (not len(rates) or rate > UNLIKE * float(np.max(np.abs(rates)))):
+            found.append(Lockstep(name, rate * 3600.0))
     return tuple(sorted(found, key=lambda one: (-one.bytes_per_hour, one.cache)))
 
 
-def gather(signs: Sequence[tuple[Sign, float, bool]], settings: AnalysisSettings) -> list[Leak]:
-    """One leak for each node and path: `signs` are the best of each (node, boot, cache) with q-value and strength."""
+def gather(
+    signs: Sequence[tuple[Sign, float, bool]], others: Sequence[Track], settings: AnalysisSettings
+) -> list[Leak]:
+    """One leak for each node and path: `signs` are the best of each (node, boot, cache) with q-value and strength.
+
+    `others` are coarse cells of the group's nodes.
+    """
     leaks: list[Leak] = []
     by_node: dict[str, list[tuple[Sign, float, bool]]] = {}
     for one in signs:
@@ -65,20 +81,32 @@ def gather(signs: Sequence[tuple[Sign, float, bool]], settings: AnalysisSettings
             by_cache.setdefault(one[0].cache, []).append(one)
         joined = []
         for same in by_cache.values():
-            same.sort(key=lambda one: one[0].track.order)
-            best = max(same, key=lambda one: (one[2], one[0].track.order))
-            earlier = tuple(one[0] for one in same if one[0].track.order < best[0].track.order)
-            joined.append((best[0], earlier, min(one[1] for one in same), any(one[2] for one in same)))
+            same.sort(key=lambda one: float(one[0].track.time[0]))
+            best = max(range(len(same)), key=lambda k: (same[k][2], k))
+            earlier = tuple(one[0] for one in same[:best])
+            joined.append((same[best][0], earlier, min(one[1] for one in same), any(one[2] for one in same)))
         joined.sort(key=lambda one: (not one[3], one[0].facts.reclaimable, -one[0].rate, one[0].cache))
         taken: set[str] = set()
         for sign, earlier, q, strong in joined:
             if sign.cache in taken:
                 continue
-            also = tuple(one for one in lockstep(sign, settings) if one.cache not in taken)
+            also = tuple(one for one in lockstep(sign, others, settings) if one.cache not in taken)
             taken.update(one.cache for one in also)
             taken.add(sign.cache)
             leaks.append(Leak(sign, earlier, also, q, strong))
     return leaks
+
+
+def goes_on(sign: Sign, coarse: Sequence[Track]) -> bool:
+    """Whether a leak seen on an earlier boot shows on the node's newest, at half its rate at least.
+
+    True where the newest boot is too young to say. `coarse` are cells of the group's nodes, past warm-up.
+    """
+    for track in coarse:
+        if track.node == sign.track.node and track.last and len(track.time) >= 6 and sign.cache in track.index:
+            trend = fit(track.time, track.allocated[:, [track.index[sign.cache]]])
+            return bool(trend.rate[0] >= 0.5 * sign.rate)
+    return True
 
 
 def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, bool, float]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from server.analysis.exhaust import exhausts_at
-from server.analysis.scan import FLEET_SHARE, Sign
+from server.analysis.scan import FINDING_SCORE, FLEET_SHARE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
@@ -16,7 +16,6 @@ from server.analysis.types import AnalysisSettings, Finding
 
 __all__ = ["fleet_findings"]
 
-SCORE = 6.0
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
@@ -37,7 +36,7 @@ def fleet_findings(
     _ = settings
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
-        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < SCORE:
+        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < FINDING_SCORE:
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)

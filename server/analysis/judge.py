@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from server.analysis.fdr import chance, q_values
-from server.analysis.findings import finding, gather
+from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
 from server.analysis.notes import notes_for
 from server.analysis.past import Past
-from server.analysis.scan import Scan, Sign, scan
+from server.analysis.scan import FINDING_SCORE, Scan, Sign, scan
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
 from server.buckets import NodeSeries, Source
 
-__all__ = ["FINDING_SCORE", "WATCH_SCORE", "judge"]
+__all__ = ["WATCH_SCORE", "judge"]
 
-FINDING_SCORE, WATCH_SCORE = 6.0, 5.0
-"""Least scores (see Sign.score) of a finding and of a row in `watch`."""
+WATCH_SCORE = 5.0
+"""Least score (see Sign.score) of a row in `watch`."""
 SOFT = frozenset({"peers", "reclaimable"})
 """Gates which a sign in `watch` need not have passed."""
 
@@ -106,12 +106,11 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
         old = best.get(key)
         if old is None or (strong, *_preference(sign)) > (old[2], *_preference(old[0])):
             best[key] = (sign, q_of[id(sign)], strong)
-    leaks = gather(list(best.values()), settings)
+    leaks = gather(list(best.values()), group.coarse, settings)
     coarse = {(track.node, track.boot): track for track in group.uncut}
-    judged_last = {track.node for track in group.coarse if track.last and track.node in group.scans[0].judged}
     strong_ones: list[Finding] = list(fleet)
     weak_ones: list[Finding] = []
     for leak in leaks:
-        gone = not leak.sign.track.last and leak.sign.track.node in judged_last
+        gone = not leak.sign.track.last and not goes_on(leak.sign, group.coarse)
         (strong_ones if leak.strong and not gone else weak_ones).append(finding(leak, coarse, end))
     return strong_ones, weak_ones

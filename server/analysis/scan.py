@@ -20,13 +20,15 @@ from server.analysis.trend import Trend, block_floors, fit, quantum, steps
 from server.analysis.types import AnalysisSettings
 from server.analysis.windows import Span
 
-__all__ = ["FLEET_SHARE", "Scan", "Sign", "scan"]
+__all__ = ["FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 DAY = 20 * 3600.0
 """Seconds: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
+FINDING_SCORE = 6.0
+"""Least score of a finding (see Sign.score)."""
 PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
 FLEET_SHARE = 0.8
@@ -58,7 +60,9 @@ class Sign:
     """How much this cache usually moves in as long a time, on this node or its peers."""
     own_wander: float
     excess: float
+    """Growth less what the node effect and the peers' median explain."""
     score: float
+    """Excess over the root of the summed squares of own error, peers' spread and wander."""
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
@@ -218,7 +222,8 @@ class _Bench:
         if not self._span.whole:
             before = self._past.highest(track.node, track.boot, cache, self._span.start)
         excess = growth - removed - (max(peers.median, 0.0) if peers.count else 0.0)
-        score = excess / math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
+        noise = math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
+        score = excess / noise
         evidence: dict[str, float | str | None] = {
             "window_seconds": round(length, 3),
             "floor_before": level,
@@ -231,6 +236,7 @@ class _Bench:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
+            "cleared_below": growth - excess + FINDING_SCORE * noise,
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
         }
