@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import islice
 from pathlib import Path
 
+from bench.detection.calibration import calibration_picture
 from bench.detection.pages import page
 from bench.detection.recordings import recordings
 from bench.detection.replay import Replay, replayed
@@ -69,6 +70,8 @@ def main() -> None:
             print(done, end="", file=sys.stderr, flush=True)
     command = "python -m bench.detection " + " ".join(sys.argv[1:])
     text = page(outcomes, replays, command, list(recordings(options.recordings)) if options.recordings else [])
+    if options.calibration:
+        options.calibration.write_text(calibration_picture(outcomes, replays), encoding="utf-8")
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.detection.calibration import calibration
 from bench.detection.recordings import Recording
 from bench.detection.replay import Replay
 from bench.detection.report import curve, families, left_out, methods, recorded, replays, troubles
@@ -46,6 +47,9 @@ def _lines(
         yield "## Recorded fleets"
         yield ""
         yield from recorded(recordings)
+    yield "## Calibration"
+    yield ""
+    yield from calibration(outcomes)
     yield "## Leave one family out"
     yield ""
     yield from left_out(outcomes)

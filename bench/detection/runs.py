@@ -31,6 +31,8 @@ class Outcome:
     method: str
     nodes: int
     wanted: tuple[Target, ...]
+    slow: tuple[Target, ...]
+    """Leaks too slow to matter."""
     marks: Marks
     claims: tuple[Claim, ...]
     """Findings, then what was only watched."""
@@ -84,7 +86,7 @@ def once(case: Case) -> list[Outcome]:
     both = (*claims, *map(claim_of, judged.watch))
     count, sure = len(spec.nodes), tuple(wanted)
     marks = mark(claims, wanted, immaterial=slow)
-    outcomes = [Outcome(case, OURS, count, sure, marks, both, len(claims), cpu)]
+    outcomes = [Outcome(case, OURS, count, sure, tuple(slow), marks, both, len(claims), cpu)]
     width = bucket_width(end - start)
     data = panel(list(source.window(start, end, width)), start, end, width)
     material = np.where(np.isfinite(data.memory), data.memory * MATERIAL, SETTINGS.material_bytes_per_hour / 3600)
@@ -94,7 +96,7 @@ def once(case: Case) -> list[Outcome]:
         cpu = time.process_time() - begun
         named = _whole_fleet([Claim(node, cache, score) for node, cache, score in rows], wanted, count)
         marks = mark(named, wanted, immaterial=slow)
-        outcomes.append(Outcome(case, baseline.name, count, sure, marks, tuple(named), len(named), cpu))
+        outcomes.append(Outcome(case, baseline.name, count, sure, tuple(slow), marks, tuple(named), len(named), cpu))
     return outcomes
 
 
