@@ -46,13 +46,11 @@ def run(options: Namespace) -> int:
     """Prints the report. 1 when there are findings; else 2 when nothing could be judged; else 0. Raises InputError."""
     tally = Tally()
     source = _read(options.path, options.screen, tally)
-    if source.first is None or source.last is None:
-        raise AssertionError("read_inputs gives at least one snapshot")
-    end = source.last
-    start = source.first if options.window is None else end - options.window
+    first, end, astray = source.span()
+    start = first if options.window is None else end - options.window
     with Waiting(options.screen, "judging"):
         report = build_report(source, start=start, end=end, group=options.group)
-    report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally)]
+    report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally, astray)]
     if options.json:
         options.screen.write([report.model_dump_json()])
     else:
@@ -74,13 +72,15 @@ def _read(paths: Collection[str], screen: Screen, tally: Tally) -> MemorySource:
     return source
 
 
-def _left_out(source: MemorySource, tally: Tally) -> list[str]:
+def _left_out(source: MemorySource, tally: Tally, astray: int) -> list[str]:
     notes = []
     if tally.skipped:
         first = f"the first: {tally.reasons[0]}" if tally.reasons else ""
         notes.append(f"{counted(tally.skipped, 'input')} skipped ({first})")
     if source.duplicates:
         notes.append(f"{counted(source.duplicates, 'snapshot')} came twice; the first of each counts")
+    if astray:
+        notes.append(f"{counted(astray, 'snapshot')} left out: taken a year or more from the others, by a wrong clock")
     return notes
 
 

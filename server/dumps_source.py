@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 _CHUNK = 64
 """Snapshots packed together: a day of a node at a minute takes 0.2 MB in place of 5."""
 _LEVEL = 1
+_YEAR = 365 * 86400.0
 
 
 @dataclass(slots=True)
@@ -100,9 +101,6 @@ class MemorySource:
         self._layouts: dict[str, tuple[CacheRow, ...]] = {}
         self.snapshots = 0
         self.duplicates = 0
-        self.first: float | None = None
-        """taken_at of the oldest snapshot, epoch seconds; `last` of the newest."""
-        self.last: float | None = None
 
     def __len__(self) -> int:
         """How many nodes there are."""
@@ -123,8 +121,16 @@ class MemorySource:
         if snapshot.taken_at > node.newest.taken_at:
             node.newest = _without_caches(snapshot)
         self.snapshots += 1
-        self.first = snapshot.taken_at if self.first is None else min(self.first, snapshot.taken_at)
-        self.last = snapshot.taken_at if self.last is None else max(self.last, snapshot.taken_at)
+
+    def span(self) -> tuple[float, float, int]:
+        """taken_at of the oldest and the newest snapshot (epoch seconds), and how many lie outside; there must be some.
+
+        Outside are those that a gap of a year parts from most others: a clock that began at 1970, or somewhere else.
+        """
+        time = np.sort([at for node in self._nodes.values() for part in node.parts.values() for at in part.time])
+        runs = np.split(time, np.flatnonzero(np.diff(time) > _YEAR) + 1)
+        most = max(runs, key=len)
+        return float(most[0]), float(most[-1]), len(time) - len(most)
 
     def window(
         self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None

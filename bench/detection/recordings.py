@@ -46,8 +46,8 @@ def recordings(folder: Path) -> Iterator[Recording]:
         source = MemorySource()
         for snapshot in read_inputs([str(path)], load_line=load_snapshot, tally=Tally()):
             source.add(snapshot)
-        if source.first is not None and source.last is not None:
-            yield _judged(path.name.partition(".")[0], truth, source, source.first, source.last)
+        first, last, _ = source.span()
+        yield _judged(path.name.partition(".")[0], truth, source, first, last)
 
 
 def _judged(name: str, truth: dict[str, Any], source: MemorySource, first: float, last: float) -> Recording:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_what_was_skipped_or_came_twice_is_a_note(leaking: Path, tmp_path: Path)
     notes = [note["note"] for note in json.loads(text)["notes"]]
     assert any("1 input skipped (the first:" in note and "more.ndjson: line 2" in note for note in notes)
     assert "1 snapshot came twice; the first of each counts" in notes
+
+
+@pytest.mark.parametrize("window", ["all", "24h"])
+def test_one_wrong_clock_does_not_hide_a_leak(leaking: Path, tmp_path: Path, window: str) -> None:
+    astray = [replace(snapshot, taken_at=at) for snapshot, at in zip(make_history(count=2), (60.0, 9e9), strict=True)]
+    status, text, _ = analyze(leaking, write(tmp_path / "astray.ndjson", astray), "--json", "--window", window)
+    report = json.loads(text)
+    assert status == 1
+    assert report["findings"][0]["node"] == "lvs2"
+    notes = [note["note"] for note in report["notes"]]
+    assert "2 snapshots left out: taken a year or more from the others, by a wrong clock" in notes
 
 
 def test_too_little_to_judge(tmp_path: Path) -> None:

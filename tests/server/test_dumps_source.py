@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,7 +93,17 @@ def test_nodes_by_name_groups_and_the_newest_facts() -> None:
     assert [node.node for node in source.window(6, 10, 5)] == ["lvs1"]
     ((boot,),) = [node.boots for node in source.window(6, 10, 5, caches={"filp"})]
     assert [row.name for row in boot.rows] == ["filp"]
-    assert (source.first, source.last, len(source)) == (5.0, 9.0, 2)
+    assert (*source.span(), len(source)) == (5.0, 9.0, 0, 2)
+
+
+def test_the_span_is_where_most_snapshots_are() -> None:
+    def at(*times: float) -> MemorySource:
+        return source_of(*(replace(snapshot, taken_at=time) for snapshot, time in zip(many(9), times, strict=False)))
+
+    year = 365 * 86400.0
+    assert at(5.0).span() == (5.0, 5.0, 0)
+    assert at(5.0, 5.0 + year, 5.0 + 2 * year).span() == (5.0, 5.0 + 2 * year, 0)
+    assert at(5.0, 30 * year, 30 * year + 60, 253402300799.0).span() == (30 * year, 30 * year + 60, 2)
 
 
 def test_without_boot_id_the_uptime_tells_boots_apart() -> None:
