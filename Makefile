@@ -45,7 +45,7 @@ $(DEMO)/ready $(DEV)/ready:
 # How well leaks are found: docs/detection.md. BENCH_ARGS="--minutes 2" is a quick look, the default takes an hour.
 bench-detection: BENCH_ARGS ?= --minutes 60
 bench-detection: $(DEV)/ready
-	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS) --output docs/detection.md
+	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS) --output docs/detection.md --calibration docs/detection-calibration.svg
 
 # The embedded store: ingest, bytes, the questions it is asked.
 bench-storage: $(DEV)/ready

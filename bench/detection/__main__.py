@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -45,6 +47,15 @@ def run(wanted: Iterable[Case], processes: int, minutes: float) -> Iterator[Resu
                 yield one.result()
 
 
+def revision() -> str:
+    """The commit checked out, `+` when there are changes on top; empty where git does not know."""
+    try:
+        command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, metavar="N", help="at most so many seeds of every family")
@@ -59,6 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     families, forms = ([name for name in text.split(",") if name] for text in (options.families, options.forms))
     wanted = cases(TUNING if options.tuning else REPORTING, options.seeds, families, forms)
+    measured = revision()
     begun, outcomes, replays = time.monotonic(), list[Outcome](), list[Replay]()
     for result in run(wanted, options.processes, options.minutes):
         if isinstance(result, Replay):
@@ -68,8 +80,9 @@ def main() -> None:
         if sys.stderr.isatty():
             done = f"\r{len(outcomes)} answers, {len(replays)} replays, {time.monotonic() - begun:.0f} s "
             print(done, end="", file=sys.stderr, flush=True)
-    command = "python -m bench.detection " + " ".join(sys.argv[1:])
-    text = page(outcomes, replays, command, list(recordings(options.recordings)) if options.recordings else [])
+    command = " ".join(["python -m bench.detection", *map(shlex.quote, sys.argv[1:])])
+    recorded = list(recordings(options.recordings)) if options.recordings else []
+    text = page(outcomes, replays, recorded, command, measured)
     if options.calibration:
         options.calibration.write_text(calibration_picture(outcomes, replays), encoding="utf-8")
     if options.output:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from bench.detection.rates import percent, table
 from bench.detection.replay import Replay
-from bench.detection.report import percent, table
 from bench.detection.runs import OURS, Outcome
 from bench.detection.score import Claim, Rate, mark
 from bench.detection.svg import Drawing, Line

@@ -96,7 +96,8 @@ def _panel(case: Case) -> Panel:
             node, names = named.node, {named.cache}
             verdict = f"false: score {named.score:.0f}"
         else:
-            node, cache = _naive(series, start, end)
+            changed = next(((one.name, one.changes[0].caches[0]) for one in spec.nodes if one.changes), None)
+            node, cache = changed or _naive(series, start, end)
             names, verdict = {fold(cache)}, "rightly silent"
         title = f"{'/'.join(sorted(names))} on {node}"
     shown = [one for one in series if one.node != node][:PEERS] + [one for one in series if one.node == node]

@@ -3,94 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from bench.detection.rates import Group, by, by_family, kept, percent, precision, recall, short, table
 from bench.detection.recordings import Recording
 from bench.detection.replay import Replay
-from bench.detection.runs import OURS, Outcome
+from bench.detection.runs import OURS
 from bench.detection.scenarios import FORMS
 from bench.detection.score import Rate
 from server.simulator.families import FAMILIES
 
-__all__ = [
-    "LARGE",
-    "curve",
-    "families",
-    "left_out",
-    "methods",
-    "precision",
-    "recall",
-    "recorded",
-    "replays",
-    "table",
-    "troubles",
-]
-
-LARGE = 5.0
-"""Leaks whose lost bytes are at least so many times their cache's floor spread must be found."""
-Group = Sequence[Outcome]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A Markdown table; the first column is text, the others are figures."""
-    yield "| " + " | ".join(head) + " |"
-    yield "| --- |" + " ---: |" * (len(head) - 1)
-    for row in rows:
-        yield "| " + " | ".join(map(str, row)) + " |"
-    yield ""
-
-
-def percent(rate: Rate) -> str:
-    """`98.2 % (97.0-99.0, n = 612)`."""
-    if not rate.n:
-        return "-"
-    low, high = rate.interval()
-    return f"{100 * rate.value:.1f} % ({100 * low:.1f}-{100 * high:.1f}, n = {rate.n})"
-
-
-def short(rate: Rate) -> str:
-    return f"{100 * rate.value:.0f} %" if rate.n else "-"
-
-
-def recall(outcomes: Iterable[Outcome], low: float = LARGE, high: float = math.inf) -> Rate:
-    """Leaks found, of those whose size lies in [low, high)."""
-    hits = [
-        rank is not None
-        for one in outcomes
-        for target, rank in zip(one.wanted, one.marks.ranks, strict=True)
-        if low <= target.size < high
-    ]
-    return Rate(sum(hits), len(hits))
-
-
-def precision(outcomes: Iterable[Outcome]) -> Rate:
-    """True findings of all findings; a second finding for one leak counts as neither."""
-    true = false = 0
-    for one in outcomes:
-        true += sum(rank is not None for rank in one.marks.ranks)
-        false += len(one.marks.false)
-    return Rate(true, true + false)
-
-
-def kept(outcomes: Iterable[Outcome], fits: Callable[[Outcome], bool]) -> list[Outcome]:
-    return [one for one in outcomes if fits(one)]
-
-
-def by(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
-    """The outcomes under each value of the key, in the order in which they first come."""
-    groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
-        groups.setdefault(key(one), []).append(one)
-    return groups
-
-
-def by_family(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """Our own outcomes by family, in the order of FAMILIES."""
-    groups = by(kept(outcomes, lambda one: one.method == OURS), lambda one: one.case.family)
-    return {name: groups[name] for name in FAMILIES if name in groups}
+__all__ = ["curve", "families", "methods", "recorded", "replays"]
 
 
 def methods(outcomes: Group) -> Iterator[str]:
@@ -211,74 +137,3 @@ def recorded(results: Sequence[Recording]) -> Iterator[str]:
     ]
     head = ["recording", "at its end", "seconds from the leak's start", "false at its end", "reports before"]
     yield from table([*head, "false in any of them"], rows)
-
-
-def left_out(outcomes: Group) -> Iterator[str]:
-    """Every leaking family judged at the least score that gives precision 0.98 on all the *other* families."""
-    groups = by_family(outcomes)
-    rows = []
-    for name, own in groups.items():
-        limit = _limit([one for other, group in groups.items() if other != name for one in group])
-        found = percent(_recall_at(own, limit)) if FAMILIES[name].leaks else "-"
-        rows.append((name, f"{limit:.1f}", found, _false_at(own, limit)))
-    yield from table(["family left out", "score limit from the others", "its recall", "its false findings"], rows)
-
-
-def _limit(outcomes: Group) -> float:
-    for limit in (*np.arange(6.0, 12.0, 0.5), *np.arange(12.0, 40.0, 2.0)):
-        true, false = _true_at(outcomes, limit), _false_at(outcomes, limit)
-        if true >= 0.98 * (true + false):
-            return float(limit)
-    return 40.0
-
-
-def _scored(outcomes: Iterable[Outcome]) -> Iterator[tuple[float, float | None]]:
-    """(size, score of the finding that named it or None) of every target."""
-    for one in outcomes:
-        for target, rank in zip(one.wanted, one.marks.ranks, strict=True):
-            yield target.size, None if rank is None else one.claims[rank - 1].score
-
-
-def _true_at(outcomes: Group, limit: float) -> int:
-    return sum(score is not None and score >= limit for _, score in _scored(outcomes))
-
-
-def _recall_at(outcomes: Group, limit: float) -> Rate:
-    hits = [score is not None and score >= limit for size, score in _scored(outcomes) if size >= LARGE]
-    return Rate(sum(hits), len(hits))
-
-
-def _false_at(outcomes: Iterable[Outcome], limit: float) -> int:
-    return sum(claim.score >= limit for one in outcomes for claim in one.marks.false)
-
-
-def troubles(outcomes: Group, results: Sequence[Replay]) -> Iterator[str]:
-    """Every miss of a large leak and every false finding of ours, with the call that builds its fleet."""
-    mine = kept(outcomes, lambda one: one.method == OURS)
-    missed = [
-        (target.size, one, target)
-        for one in mine
-        for target, rank in zip(one.wanted, one.marks.ranks, strict=True)
-        if rank is None and target.size >= LARGE
-    ]
-    yield f"Missed, {len(missed)}:"
-    yield ""
-    for size, one, target in sorted(missed, key=lambda row: (row[1].case.family, -row[0])):
-        watched = [claim for claim in one.claims[one.findings :] if claim.node == target.node]
-        seen = f"; watched: {watched[0].cache}, score {watched[0].score:.1f}" if watched else ""
-        names = "/".join(sorted(target.caches))
-        yield f"- {target.node or 'all'} {names}, size {size:.1f} ({target.lost / 1e6:.2f} MB){seen}: `{one.case}`"
-    wrong = [(one, claim) for one in mine for claim in one.marks.false]
-    yield ""
-    yield f"False, {len(wrong)}:"
-    yield ""
-    for one, claim in sorted(wrong, key=lambda row: (row[0].case.family, -row[1].score)):
-        yield f"- {claim.node} {claim.cache}, score {claim.score:.1f}, q {claim.q_value:.2g}: `{one.case}`"
-    alarms = [(one, alarm) for one in results for alarm in one.alarms]
-    yield ""
-    yield f"False in hourly reports, {len(alarms)}:"
-    yield ""
-    for again, alarm in alarms:
-        shown = f"{alarm.hours[0]:g}" if len(alarm.hours) == 1 else f"{alarm.hours[0]:g} to {alarm.hours[-1]:g}"
-        yield f"- {alarm.node} {alarm.cache} at hour {shown}, score {alarm.score:.1f}: `{again.case}`"
-    yield ""
