@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.reader import ProcReader
+from agent.reader import ProcReader, decode
 from agent.slabfs import SlabFolder
 from common.errors import InputError, ReadError, SlabinfoError
+from common.names import MAX_TEXT
 from common.procfiles import parse_meminfo, parse_uptime
 from common.slabinfo import parse
 from common.snapshot import Memory, Snapshot
 
-__all__ = ["Collector", "Identity", "decode"]
-
-_CONTROLS = bytes.maketrans(bytes(code for code in (*range(32), 127) if code not in b"\n\t"), b"?" * (31))
-_MORE_CONTROLS = re.compile("[\x80-\x9f\u2028\u2029]")
-
-
-def decode(data: bytes) -> str:
-    r"""Text of slabinfo without control characters: a driver that frees its cache's name too early prints anything.
-
-    Bytes that are no UTF-8 are shown as `\xNN`, control characters as `?`: one such name must not silence the node.
-    """
-    text = data.translate(_CONTROLS).decode("utf-8", "backslashreplace")
-    return text if text.isascii() else _MORE_CONTROLS.sub("?", text)
+__all__ = ["Collector", "Identity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +70,7 @@ class Collector:
         self.skipped = len(slabinfo.skipped)
         boot_id = reader.boot_id()
         caches.reclaimable, caches.aliases = self._slabs.columns(boot_id, caches.name)
+        caches.name = [name[:MAX_TEXT] for name in caches.name]
         return Snapshot(
             node=self._identity.node,
             group=self._identity.group,

@@ -6,13 +6,16 @@ Every path lies under the two roots given, so that a container can read its host
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 from common.errors import DeniedError, EmptyError, MissingError, ReadError
 
-__all__ = ["ProcReader", "read_bytes"]
+__all__ = ["ProcReader", "decode", "read_bytes"]
 
 _CHUNK = 1 << 16
+_CONTROLS = bytes.maketrans(bytes(code for code in (*range(32), 127) if code not in b"\n\t"), b"?" * (31))
+_MORE_CONTROLS = re.compile("[\x80-\x9f\u2028\u2029]")
 
 
 def read_bytes(path: str) -> bytes:
@@ -28,6 +31,15 @@ def read_bytes(path: str) -> bytes:
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def decode(data: bytes) -> str:
+    r"""Text of slabinfo without control characters: a driver that frees its cache's name too early prints anything.
+
+    Bytes that are no UTF-8 are shown as `\xNN`, control characters as `?`: one such name must not silence the node.
+    """
+    text = data.translate(_CONTROLS).decode("utf-8", "backslashreplace")
+    return text if text.isascii() else _MORE_CONTROLS.sub("?", text)
 
 
 class ProcReader:

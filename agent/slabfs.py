@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agent.reader import read_bytes
+from agent.reader import decode, read_bytes
+from common.names import MAX_TEXT
 from common.sysfs_slab import parse_links
 
 __all__ = ["SlabFolder"]
@@ -59,8 +60,13 @@ class SlabFolder:
     def _aliases(self, names: Sequence[str]) -> list[list[str] | None] | None:
         try:
             with os.scandir(self._folder) as entries:
-                links = [(entry.name, str(Path(entry).readlink())) for entry in entries if entry.is_symlink()]
+                links = [(_shown(e.name), _shown(str(Path(e).readlink()))) for e in entries if e.is_symlink()]
         except OSError:
             return None
         found = parse_links(links, names)
-        return [found.get(name, []) for name in names]
+        return [[alias[:MAX_TEXT] for alias in found.get(name, ())] for name in names]
+
+
+def _shown(name: str) -> str:
+    """A file's name as slabinfo's text shows the cache's: whatever bytes it has, it must not spoil the snapshot."""
+    return decode(os.fsencode(name)).replace("\n", "?").replace("\t", "?")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from agent.collector import Collector, Identity, decode
-from agent.reader import ProcReader
+from agent.collector import Collector, Identity
+from agent.reader import ProcReader, decode
 from common.errors import ReadError
 from common.snapshot import Memory, to_wire
 from common.wire import load_snapshot
@@ -81,6 +82,22 @@ def test_a_garbled_name_does_not_silence_the_node(kernel: Kernel) -> None:
     (kernel.proc / "slabinfo").write_bytes(HEADER.encode() + "".join(ROWS).encode() + garbled)
     snapshot = collector(kernel).collect()
     assert snapshot.caches.name[-2:] == ["dead??name", "\\xff?x"]
+    assert load_snapshot(json.dumps(to_wire(snapshot))) == snapshot
+
+
+def test_nor_does_a_long_one_or_one_in_sysfs(kernel: Kernel) -> None:
+    names = [os.fsdecode(b"\xff\xfe"), "two\nlines", "c\x01", "\udc80" * 100]
+    for name in names:
+        kernel.cache(name, folder=":A-0000512")
+    kernel.cache("scsi_cmd_cache2", folder=":A-0000512")
+    long = row("scsi_cmd_cache2", 1, 1, 64, 64, 1).encode() + row("X", 1, 1, 64, 64, 1).encode().replace(
+        b"X", b"\xff" * 100
+    )
+    (kernel.proc / "slabinfo").write_bytes(HEADER.encode() + "".join(ROWS).encode() + long)
+    snapshot = collector(kernel).collect()
+    assert snapshot.caches.name[-1] == ("\\xff" * 100)[:256]
+    assert snapshot.caches.aliases is not None
+    assert snapshot.caches.aliases[-2] == [("\\x80" * 100)[:256], "\\xff\\xfe", "c?", "two?lines"]
     assert load_snapshot(json.dumps(to_wire(snapshot))) == snapshot
 
 
