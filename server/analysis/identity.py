@@ -14,7 +14,7 @@ __all__ = ["assumed_reclaimable", "canonical_names", "fold"]
 _RANDOM = re.compile(r"^kmalloc-(?:rnd|part)-\d+-(.+)$")
 """Copies drawn per boot by CONFIG_RANDOM_KMALLOC_CACHES (Linux commit 3c6152940584, v6.6)."""
 _SLAB_SIZE = re.compile(r"^size-(\d+)(\(DMA\))?$")
-"""SLAB called the general caches size-N and size-N(DMA) until Linux commit 069e2b351de6 (v3.7)."""
+"""SLAB called the general caches size-N and size-N(DMA) until Linux commit e33660165c90 (v3.10)."""
 _CGROUP = re.compile(r"\(\d+:[^()]*\)$")
 """Per-cgroup copies, `NAME(ID:CGROUP)`, until Linux v5.9."""
 _ADDRESS = re.compile(r"[-_](?:0x)?(?:[0-9a-f]{16}|[89a-f][0-9a-f]{7})$")
