@@ -23,7 +23,7 @@ SEEDS_EACH = 1000
 LEAST = 0.06
 """The least strength of a leak: most are then still fast enough to matter."""
 EVERY = 10
-"""The huge fleets come with one seed in so many."""
+"""The huge fleets come once at every length in so many rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ def cases(first_seed: int, seeds: int, families: Collection[str] = (), forms: Co
                 smaller = family.leaks and number % 2 == 1
                 strength = float(LEAST ** generator(seed, "strength", place).random()) if smaller else 1.0
                 case = Case(family.name, form, seed + place, nodes, strength)
-                if shows(case) and not huge:
-                    yield case
-                elif huge and number % EVERY == 0 and shows(case):
+                if huge and number % EVERY == place and shows(case):
                     dear.append(case)
+                elif not huge and shows(case):
+                    yield case
             if not huge and (families or (index + number) % 8 == 0):
                 form = REPLAYED["2 d at 10 min" if family.leaks else "3 d at 10 min"]
                 dear.append(Case(family.name, form, seed + len(FORMS), nodes, replayed=True))
