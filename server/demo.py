@@ -82,7 +82,7 @@ def run(options: Namespace) -> int:
         screen.err.flush()
         with _server(options, folder) as server:
             pushed = _push_history(server, fleet, began, screen)
-            screen.err.write(f"pushed {pushed:,} snapshots over HTTP in {time.time() - began:.0f} s\n\n")
+            screen.err.write(f"pushed {pushed:,} snapshots to {server.address} in {time.time() - began:.0f} s\n\n")
             screen.err.flush()
             _report(server, screen)
             screen.write(_afterwards(server.address, fleet, options))

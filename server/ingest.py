@@ -65,7 +65,7 @@ class Ingest:
             self._count(body)
             caches, skipped = await self._off_loop(body, lambda: _read_dump(body))
             done = await self._store_all(request, body, [Snapshot(caches=caches, **facts(self._clock()))])
-            return _created(done, skipped=skipped)
+            return _created(done, **({"skipped": skipped} if skipped else {}))
 
     def _load(self, body: bytes, *, lines: bool) -> list[Snapshot]:
         resolve = self._layouts.get

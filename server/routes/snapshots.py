@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from starlette.responses import Response
 
 from common.names import NODE_RULE, is_node_name
@@ -38,7 +38,7 @@ _REFUSALS = ("malformed", "unauthenticated", "forbidden", "timeout", "too-large"
 _TROUBLE = ("store-full", "store-failed", "busy", "internal")
 
 
-_STRIP = BeforeValidator(str.strip)
+_STRIP = StringConstraints(strip_whitespace=True)
 """A file's text ends with a newline."""
 
 
@@ -62,7 +62,9 @@ class Accepted(BaseModel):
 class AcceptedDump(Accepted):
     """What became of the dump."""
 
-    skipped: list[str] = Field(description="Lines of the text that hold no row, and why, one sentence each.")
+    skipped: list[str] = Field(
+        default=[], description="Lines of the text that hold no row, and why, one sentence each; absent when none were."
+    )
 
 
 @router.post(

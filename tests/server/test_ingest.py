@@ -206,7 +206,7 @@ def test_a_dump_from_curl_is_stored() -> None:
             content=DUMP,
             headers={"content-type": "application/x-www-form-urlencoded"},
         )
-        assert (response.status_code, response.json()) == (201, {"stored": 1, "duplicates": 0, "skipped": []})
+        assert (response.status_code, response.json()) == (201, {"stored": 1, "duplicates": 0})
         stored = a.store.at("a.b:c", None)
         assert stored is not None
         snapshot = stored.snapshot
@@ -218,6 +218,18 @@ def test_a_dump_from_curl_is_stored() -> None:
         assert (await a.get("/nodes/n/snapshots/latest")).json()["taken_at"] == "2026-09-21T14:13:20.000Z"
         text = await a.client.get("/api/v1/nodes/n/snapshots/latest", headers={"accept": "text/plain"})
         assert text.text == DUMP
+        pasted = await a.client.post("/api/v1/nodes/m/slabinfo", content="$ cat /proc/slabinfo\n" + DUMP)
+        assert pasted.json()["skipped"] == ["line 1: no row: $ cat /proc/slabinfo"]
+
+    run(test)
+
+
+def test_an_empty_group_is_refused_in_plain_words() -> None:
+    async def test(a: Aggregator) -> None:
+        problem = assert_problem(
+            await a.client.post("/api/v1/nodes/n/slabinfo?group=%20", content=DUMP), "invalid-parameter"
+        )
+        assert problem["detail"] == "group: String should have at least 1 character"
 
     run(test)
 
