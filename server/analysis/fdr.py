@@ -7,17 +7,20 @@ from collections.abc import Sequence
 
 __all__ = ["chance", "q_values"]
 
-AT_THREE, FALL = 3e-5, 2.0
+LONG, SHORT = (1e-7, 2.0), (7e-5, 1.3)
+"""(share of healthy series at score 6, fall of its logarithm for each unit of score), see `chance`."""
 LEAST = 1e-4
 """No q-value is given below this: the null series that the scores were calibrated on can show no less."""
 
 
-def chance(score: float) -> float:
+def chance(score: float, *, short: bool) -> float:
     """The share of healthy series that reach this score and pass every gate: an exponential fitted to simulated ones.
 
-    The fit and its figures stand in docs/analysis.md.
+    `short`: over a span that holds no whole day, where load and wander are harder to tell from a leak. The fits and
+    their figures stand in docs/analysis.md.
     """
-    return min(1.0, AT_THREE * math.exp(-FALL * (max(score, -10.0) - 3.0)))
+    at_six, fall = SHORT if short else LONG
+    return min(1.0, at_six * math.exp(-fall * (max(score, -20.0) - 6.0)))
 
 
 def q_values(p: Sequence[float], tests: int, least: float = LEAST) -> list[float]:

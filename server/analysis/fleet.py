@@ -16,6 +16,8 @@ from server.analysis.types import AnalysisSettings, Finding
 
 __all__ = ["fleet_findings"]
 
+SHORT_FLEET_SCORE = 12.0
+"""Over a span that holds no whole day: all nodes share the day's rise, so more is asked."""
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
@@ -36,7 +38,12 @@ def fleet_findings(
     _ = settings
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
-        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < FINDING_SCORE:
+        if (
+            not sign.span.whole
+            or sign.span.ended
+            or set(sign.failed) - HARMLESS
+            or _own_score(sign) < (SHORT_FLEET_SCORE if sign.short else FINDING_SCORE)
+        ):
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)

@@ -10,7 +10,7 @@ from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
 from server.analysis.notes import notes_for
 from server.analysis.past import Past
-from server.analysis.scan import FINDING_SCORE, Scan, Sign, scan
+from server.analysis.scan import Scan, Sign, scan
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
@@ -90,7 +90,7 @@ def _preference(sign: Sign) -> tuple[bool, float]:
 def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding]]:
     signs = [sign for one in group.scans for sign in one.signs]
     tests = sum(sum(one.judged.values()) for one in group.scans)
-    q = q_values([chance(sign.score) for sign in signs], tests)
+    q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
     q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
     listing: dict[str, set[str]] = {}
     for track in group.coarse:
@@ -101,7 +101,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     for sign in signs:
         if sign.score < WATCH_SCORE or set(sign.failed) - SOFT or (sign.track.node, sign.cache) in covered:
             continue
-        strong = not sign.failed and sign.score >= FINDING_SCORE and q_of[id(sign)] <= settings.q_limit
+        strong = not sign.failed and sign.score >= sign.limit and q_of[id(sign)] <= settings.q_limit
         key = (sign.track.node, sign.track.boot, sign.cache)
         old = best.get(key)
         if old is None or (strong, *_preference(sign)) > (old[2], *_preference(old[0])):

@@ -60,6 +60,17 @@ class Past:
                     return float(np.percentile(past, HIGH))
         return None
 
+    def rise_before(self, node: str, boot: str, cache: str, start: float, seconds: float) -> float:
+        """How much the floor rose in as long a time before `start` in this boot; 0 where that is not known."""
+        for track in self._nodes.get(node, ()):
+            column = track.index.get(cache)
+            if track.boot == boot and column is not None:
+                inside = (track.time >= start - seconds) & (track.time <= start)
+                past = track.allocated[inside, column]
+                past = past[np.isfinite(past)]
+                return float(past[-1] - past[0]) if len(past) >= 2 else 0.0
+        return 0.0
+
     def latest(self, node: str, boot: str, cache: str) -> float | None:
         """The median floor of the last quarter of this boot's cells; None where nothing is known."""
         for track in self._nodes.get(node, ()):

@@ -20,19 +20,21 @@ from server.analysis.trend import Trend, block_floors, fit, quantum, steps
 from server.analysis.types import AnalysisSettings
 from server.analysis.windows import Span
 
-__all__ = ["FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
+__all__ = ["FINDING_SCORE", "FLEET_SHARE", "SHORT_SCORE", "Scan", "Sign", "scan"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 DAY = 20 * 3600.0
 """Seconds: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
-FINDING_SCORE = 6.0
-"""Least score of a finding (see Sign.score)."""
+FINDING_SCORE, SHORT_SCORE = 6.0, 8.0
+"""Least score of a finding (see Sign.score): over a day or more, and over a span that holds no whole day."""
 PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
 FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
+MOST_SLOWER = 2.5
+"""What grew so many times faster just before a span is filling up, and slows."""
 PLENTY = 8
 """Peers, from which on leaving one out makes little difference."""
 LEAST_SCORE = 3.0
@@ -63,9 +65,16 @@ class Sign:
     """Growth less what the node effect and the peers' median explain."""
     score: float
     """Excess over the root of the summed squares of own error, peers' spread and wander."""
+    short: bool
+    """Whether the span holds no whole day."""
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
+
+    @property
+    def limit(self) -> float:
+        """The least score with which this would be a finding."""
+        return SHORT_SCORE if self.short else FINDING_SCORE
 
 
 @dataclass(slots=True)
@@ -216,7 +225,8 @@ class _Bench:
         usual = float(np.median(self._level[chosen, m] * scales)) if len(chosen) else level
         removed = max(one.effect, self._load(one, column, chosen)) * min(level, usual)
         own_wander, wander, before = 0.0, 0.0, None
-        if length < DAY or not self._span.whole or self._span.ended:
+        short = length < DAY or not self._span.whole or self._span.ended
+        if short:
             own_wander, peers_wander = self._past.wander(track.node, cache, length)
             wander = max(own_wander, peers_wander * (float(np.median(scales)) if len(scales) else 1.0))
         if not self._span.whole:
@@ -236,7 +246,7 @@ class _Bench:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
-            "cleared_below": growth - excess + FINDING_SCORE * noise,
+            "cleared_below": growth - excess + (SHORT_SCORE if short else FINDING_SCORE) * noise,
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
         }
@@ -256,6 +266,7 @@ class _Bench:
             own_wander,
             excess,
             score,
+            short,
             evidence=evidence,
         )
         sign.failed = self._failed(sign, one, column, before)
@@ -264,14 +275,18 @@ class _Bench:
     def _failed(self, sign: Sign, one: Fit, column: int, before: float | None) -> tuple[str, ...]:
         """The gates that a sign does not pass."""
         growth, after = sign.growth, float(one.last[column])
+        key = (sign.track.node, sign.track.boot, sign.cache)
         gates = {
             "material": sign.excess / one.cells.span < one.material,
             "seen before": before is not None and after - before < 0.3 * growth,
             "node": sign.removed > 0.3 * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
         }
+        if not self._span.whole:
+            earlier = self._past.rise_before(*key, self._span.start, one.cells.span)
+            gates["slowing"] = earlier > MOST_SLOWER * growth
         if self._span.ended:
-            latest = self._past.latest(sign.track.node, sign.track.boot, sign.cache)
+            latest = self._past.latest(*key)
             gates["given back"] = latest is None or latest < after - 0.3 * growth
             gates["reclaimable"] = sign.facts.reclaimable
         elif sign.facts.reclaimable:

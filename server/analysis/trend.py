@@ -93,7 +93,7 @@ def fit(t: Floats, y: Floats) -> Trend:
     The error of the growth over the span is noise x sqrt(12 / n) for n independent residuals; n is reduced to
     n (1 - r) / (1 + r) for residuals with lag-one autocorrelation r, itself corrected for the bias that detrending
     causes (Kendall 1954). A rise that is no straight line (stairs, a leak that began midway) would be called noise
-    by that, so the error is no more than how far the series falls short of a monotone one.
+    by that, so the error is no more than how far the series falls short of a monotone one, but at least a third.
     """
     slope = theil_sen(t, y)
     span = float(t[-1] - t[0]) if len(t) > 1 else 0.0
@@ -114,7 +114,10 @@ def fit(t: Floats, y: Floats) -> Trend:
     error = noise * np.sqrt(12.0 / effective)
     uneven = _unevenness(y)
     least = 0.29 * quantum(y)
-    error, noise = np.minimum(error, np.maximum(uneven, least * np.sqrt(12.0 / n))), np.minimum(noise, uneven + least)
+    error, noise = (
+        np.minimum(error, np.maximum(uneven, np.maximum(error / 3, least * np.sqrt(12.0 / n)))),
+        np.minimum(noise, uneven + least),
+    )
     rate = growth / span if span > 0 else np.full_like(growth, np.nan)
     return Trend(rate, growth, error, noise, lag)
 

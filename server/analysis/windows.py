@@ -10,8 +10,8 @@ __all__ = ["CELLS", "Pass", "Span", "bucket_width", "cell_width", "plan"]
 
 CELLS = 28
 """Cells that a part of the window is divided into, about: enough for a trend, few enough to be a floor."""
-SHORTEST = 300.0
-"""Seconds; no shorter part is judged: too short to tell a leak from a busy moment."""
+SHORTEST = 1800.0
+"""Seconds; no shorter part of a window is judged by itself: too short to tell a leak from a busy moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
             for part in parts
             if seconds * part >= SHORTEST or fraction * part == 1.0
         )
-        if fraction == 1.0 and seconds >= 4 * SHORTEST:
+        if fraction == 1.0 and seconds >= 2 * SHORTEST:
             spans += tuple(Span(start, start + seconds * part, cell, whole=True, ended=True) for part in (1 / 2, 2 / 3))
         passes.append(Pass(end - seconds, end, width, spans))
     return tuple(passes)

@@ -22,7 +22,12 @@ def test_no_q_value_is_below_what_calibration_can_show() -> None:
 
 
 def test_a_higher_score_is_less_likely_by_chance() -> None:
-    chances = [chance(score / 2) for score in range(-10, 60)]
-    assert chances == sorted(chances, reverse=True)
-    assert max(chances) <= 1
-    assert min(chances) > 0
+    for short in (False, True):
+        chances = [chance(score / 2, short=short) for score in (-20_000, *range(-10, 60))]
+        assert chances == sorted(chances, reverse=True)
+        assert max(chances) <= 1
+        assert min(chances) > 0
+
+
+def test_short_spans_are_believed_less() -> None:
+    assert all(chance(score, short=True) > chance(score, short=False) for score in (6.0, 8.0, 12.0))
