@@ -39,7 +39,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     wanted = {"cache": options.cache, "window": options.window, "at": options.at, "group": options.group}
     with Client(options.server, options.token_file, transport=transport) as client, Waiting(options.screen, _LABEL):
         if options.json:
-            lines = [client.get_text("/compare", wanted)]
+            lines = [client.get_text("/compare", {**wanted, "limit": _NODES})]
         else:
             comparison = client.get("/compare", {**wanted, "points": _POINTS, "limit": _NODES})
             lines = _lines(comparison, options.screen)

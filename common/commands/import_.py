@@ -59,7 +59,11 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
                 failure = error
             uploader.finish()
     outcome = uploader.outcome
-    options.screen.write([json.dumps(_as_json(outcome, tally))] if options.json else _as_text(outcome, tally, times))
+    if options.json:
+        options.screen.write([json.dumps(_as_json(outcome, tally))])
+    else:
+        elsewhere = "" if options.server == SERVER.default else f" --server {options.server}"
+        options.screen.write(_as_text(outcome, tally, times, elsewhere))
     if failure:
         raise failure
     return 1 if outcome.refused or tally.skipped else 0
@@ -84,7 +88,7 @@ def _as_json(outcome: Outcome, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _as_text(outcome: Outcome, tally: Tally, times: list[float]) -> list[str]:
+def _as_text(outcome: Outcome, tally: Tally, times: list[float], elsewhere: str) -> list[str]:
     parts = [f"{counted(outcome.stored, 'snapshot')} stored", f"{count(outcome.duplicates)} were there already"]
     if outcome.refused:
         parts.append(f"{count(outcome.refused)} refused by the server")
@@ -95,5 +99,5 @@ def _as_text(outcome: Outcome, tally: Tally, times: list[float]) -> list[str]:
     if times:
         newest, minutes = max(times), ceil((max(times) - min(times)) / 60) or 1
         window = format_duration(minutes * 60)
-        lines.append(f"look at them: slabhound report --at {format_time(newest)} --window {window}")
+        lines.append(f"look at them: slabhound report{elsewhere} --at {format_time(newest)} --window {window}")
     return lines

@@ -14,7 +14,7 @@ from common.commands import import_
 from common.errors import InputError
 from common.slabinfo import format_slabinfo
 from common.snapshot import to_wire
-from tests.common.commands.fake import FakeServer, made_options, shown
+from tests.common.commands.fake import SERVER, FakeServer, made_options, shown
 from tests.factories import make_history
 
 
@@ -50,10 +50,12 @@ def folder_of(tmp_path: Path, node: str = "lvs1") -> Path:
 
 def test_a_folder_twice(tmp_path: Path) -> None:
     archive, folder = Archive(), folder_of(tmp_path)
-    look = "look at them: slabhound report --at 2026-11-23T00:09:00.000Z --window 9m\n"
+    look = f"look at them: slabhound report --server {SERVER} --at 2026-11-23T00:09:00.000Z --window 9m\n"
     assert send(archive, folder) == (0, "10 snapshots stored, 0 were there already\n" + look)
     assert send(archive, folder) == (0, "0 snapshots stored, 10 were there already\n" + look)
     assert [one["node"] for one in archive.kept] == ["lvs1"] * 10
+    usual = "http://127.0.0.1:8080"
+    assert send(archive, folder, server=usual)[1].endswith(look.replace(f" --server {SERVER}", ""))
 
 
 def test_lines_are_sent_as_they_are(tmp_path: Path) -> None:

@@ -155,6 +155,12 @@ def test_compare_draws_every_node_to_one_scale() -> None:
     assert "cache=scsi_cmd_cache" in server.asked[0]
 
 
+def test_compare_json_asks_for_as_many_nodes_as_it_may() -> None:
+    _, text, server = call(compare, {"/compare": COMPARISON}, cache="scsi_cmd_cache", json=True)
+    assert json.loads(text) == COMPARISON
+    assert "limit=1000" in server.asked[0]
+
+
 def test_compare_without_any_node() -> None:
     empty = {**COMPARISON, "nodes": [], "peers": {"bytes_per_hour": None, "spread_bytes_per_hour": None}}
     assert "no node lists it" in call(compare, {"/compare": empty}, cache="x")[1]
