@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument("--families", default="", metavar="A,B", help="only these, and each of them replayed")
     parser.add_argument("--forms", default="", metavar="A,B", help='only these, such as "24 h at 1 min"')
+    parser.add_argument("--only", choices=("once", "replays"), help="judge at the end only, or hourly only")
     parser.add_argument("--tuning", action="store_true", help="with the seeds for tuning, not those for reporting")
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="recorded fleets: archives with a truth.json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
@@ -70,6 +71,8 @@ def main() -> None:
     options = parser.parse_args()
     families, forms = ([name for name in text.split(",") if name] for text in (options.families, options.forms))
     wanted = cases(TUNING if options.tuning else REPORTING, options.seeds, families, forms)
+    if options.only:
+        wanted = (case for case in wanted if case.replayed == (options.only == "replays"))
     measured = revision()
     begun, outcomes, replays = time.monotonic(), list[Outcome](), list[Replay]()
     for result in run(wanted, options.processes, options.minutes):

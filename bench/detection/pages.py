@@ -8,7 +8,7 @@ from bench.detection.calibration import calibration
 from bench.detection.left_out import left_out
 from bench.detection.recordings import Recording
 from bench.detection.replay import Replay
-from bench.detection.report import curve, families, methods, recorded, replays
+from bench.detection.report import costs, curve, families, methods, recorded, replays
 from bench.detection.runs import Outcome
 from bench.detection.troubles import troubles
 
@@ -76,6 +76,7 @@ def _lines(
     if recordings:
         yield from _section("Recorded fleets", recorded(recordings))
     yield from _section("Calibration", calibration(outcomes), CALIBRATION)
+    yield from _section("CPU", costs(outcomes))
     yield from _section("Leave one family out", left_out(outcomes), LEFT_OUT)
     yield from _section("Every miss and every false finding", troubles(outcomes, results))
 

@@ -16,7 +16,7 @@ from bench.detection.scenarios import FORMS
 from bench.detection.score import Rate
 from server.simulator.families import FAMILIES
 
-__all__ = ["curve", "families", "methods", "recorded", "replays"]
+__all__ = ["costs", "curve", "families", "methods", "recorded", "replays"]
 
 
 def methods(outcomes: Group) -> Iterator[str]:
@@ -69,6 +69,16 @@ def _cell(part: Group, *, leaks: bool) -> str:
         return f"{sum(bool(one.marks.false) for one in part)}/{len(part)}"
     wrong, found = sum(len(one.marks.false) for one in part), recall(part)
     return f"{found.hits}/{found.n}" + (f", {wrong} false" if wrong else "")
+
+
+def costs(outcomes: Group) -> Iterator[str]:
+    """CPU of our analysis by the size of the fleet: linear when the last column is even."""
+    groups = by(kept(outcomes, lambda one: one.method == OURS), lambda one: str(one.nodes))
+    rows = []
+    for nodes, own in sorted(groups.items(), key=lambda row: int(row[0])):
+        each = sum(one.cpu for one in own) / len(own)
+        rows.append((nodes, len(own), f"{each:.3f}", f"{1000 * each / int(nodes):.1f}"))
+    yield from table(["nodes", "fleets", "CPU s", "ms a node"], rows)
 
 
 def curve(outcomes: Group) -> Iterator[str]:
