@@ -35,6 +35,8 @@ FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
 MOST_SLOWER = 2.5
 """What grew so many times faster just before a span is filling up, and slows."""
+TOGETHER = 32
+"""Nodes whose series are fitted at once."""
 PLENTY = 8
 """Peers, from which on leaving one out makes little difference."""
 LEAST_SCORE = 3.0
@@ -89,31 +91,45 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """One fit's candidate columns with their trends and what of the gates they alone decide."""
+    """One fit's columns that passed the gates which they decide alone, with their trends."""
 
     fit: Fit
     columns: Indices
     trend: Trend
     active: Trend
     measures: dict[str, Floats]
-    failed: tuple[tuple[str, ...], ...]
 
 
-def _candidates(one: Fit, span: Span) -> _Candidates | None:
-    """What is worth a comparison: enough of a trend over its own noise, and no gate failed that peers can't mend."""
-    columns = np.flatnonzero(one.candidate)
-    if not len(columns):
-        return None
-    part = one.cells
-    trend = fit(part.time, part.allocated[:, columns])
+def _candidates(fits: Sequence[Fit], span: Span) -> list[_Candidates]:
+    """What is worth a comparison: enough of a trend over its own noise, with the gates that peers can't mend.
+
+    Series of many nodes are fitted at once where their cells are the same; times are the cells', not the samples'.
+    """
+    alike: dict[bytes, list[Fit]] = {}
+    for one in fits:
+        if one.candidate.any():
+            alike.setdefault(np.floor_divide(one.cells.time, span.width).tobytes(), []).append(one)
+    found = []
+    for number, group in alike.items():
+        t = np.frombuffer(number) * span.width
+        for begin in range(0, len(group), TOGETHER):
+            found += _fitted(t, group[begin : begin + TOGETHER], span)
+    return found
+
+
+def _fitted(t: Floats, group: Sequence[Fit], span: Span) -> list[_Candidates]:
+    picked = [np.flatnonzero(one.candidate) for one in group]
+    owner = np.repeat(np.arange(len(group)), [len(columns) for columns in picked])
+    columns = np.concatenate(picked)
+    y = np.concatenate([one.cells.allocated[:, c] for one, c in zip(group, picked, strict=True)], axis=1)
+    trend = fit(t, y)
     kept = trend.growth > LEAST_SCORE * trend.error
-    kept &= np.isfinite(part.allocated[:, columns]).mean(axis=0) >= 0.75
-    columns = columns[kept]
-    if not len(columns):
-        return None
-    y = part.allocated[:, columns]
-    trend, active = fit(part.time, y), fit(part.time, part.active[:, columns])
-    spread = steps(part.time, y, min(BLOCKS, len(y) // 2))
+    kept &= np.isfinite(y).mean(axis=0) >= 0.75
+    if not kept.any():
+        return []
+    y, trend, owner, columns = y[:, kept], trend.take(kept), owner[kept], columns[kept]
+    place = [group[n].cells.active[:, c] for n, c in zip(owner, columns, strict=True)]
+    active, spread = fit(t, np.stack(place, axis=1)), steps(t, y, min(BLOCKS, len(y) // 2))
     gates = {
         "slabs": trend.growth < 4 * quantum(y),
         "active": active.growth < 0.5 * trend.growth,
@@ -121,14 +137,19 @@ def _candidates(one: Fit, span: Span) -> _Candidates | None:
         "slowing": spread.late < (0.6 if span.ended else 0.4),
         "falls back": spread.drawdown > 0.6 * trend.growth,
     }
-    failed = tuple(tuple(name for name, bad in gates.items() if bad[k]) for k in range(len(columns)))
+    passed = ~np.logical_or.reduce(list(gates.values()))
     measures = {
         "largest_step": spread.largest,
         "rising_blocks": spread.rising,
         "late_over_early": np.minimum(spread.late, 1e6),
         "drawdown": spread.drawdown,
     }
-    return _Candidates(one, columns, trend, active, measures, failed)
+    found = []
+    for n in np.unique(owner[passed]).tolist():
+        mine = np.flatnonzero(passed & (owner == n))
+        own = {name: values[mine] for name, values in measures.items()}
+        found.append(_Candidates(group[n], columns[mine], trend.take(mine), active.take(mine), own))
+    return found
 
 
 def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, past: Past) -> Scan:
@@ -137,7 +158,7 @@ def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, past: 
     judged: dict[str, int] = {}
     for one in fits:
         judged[one.track.node] = max(judged.get(one.track.node, 0), len(one.track.names))
-    found = [candidates for one in fits if (candidates := _candidates(one, span)) is not None]
+    found = _candidates(fits, span)
     wanted = sorted({one.fit.track.names[c] for one in found for c in one.columns})
     bench = _Bench(span, past, _sample(fits), len(judged), wanted)
     common = _common(found, fits)
@@ -145,7 +166,7 @@ def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, past: 
         bench.sign(one, k)
         for one in found
         for k in range(len(one.columns))
-        if not one.failed[k] and (one.fit.track.names[one.columns[k]] in common or bench.promising(one, k))
+        if one.fit.track.names[one.columns[k]] in common or bench.promising(one, k)
     ]
     return Scan(span, signs, judged)
 
@@ -184,8 +205,8 @@ class _Bench:
             to = np.array([self._place[one.track.names[c]] for c in columns], dtype=np.intp)
             y = one.cells.allocated[:, columns]
             known = np.isfinite(y).mean(axis=0) >= 0.75
-            trend, length = fit(one.cells.time, y), one.cells.span
-            self._rate[n, to] = np.where(known, trend.rate, np.nan)
+            trend, length = fit(np.floor_divide(one.cells.time, span.width) * span.width, y), one.cells.span
+            self._rate[n, to] = np.where(known, trend.growth / length, np.nan)
             self._error[n, to] = np.maximum(trend.error, 1.0) / length
             self._level[n, to] = np.nan_to_num(one.first[columns])
             self._noise[n, to] = trend.noise
@@ -223,7 +244,7 @@ class _Bench:
         )
         peers = compare_to_peers(self._rate[chosen, m] * length, self._error[chosen, m] * length, scales)
         usual = float(np.median(self._level[chosen, m] * scales)) if len(chosen) else level
-        removed = max(one.effect, self._load(one, column, chosen)) * min(level, usual)
+        removed = one.effect * min(level, usual)
         own_wander, wander, before = 0.0, 0.0, None
         short = length < DAY or not self._span.whole or self._span.ended
         if short:
@@ -231,8 +252,11 @@ class _Bench:
             wander = max(own_wander, peers_wander * (float(np.median(scales)) if len(scales) else 1.0))
         if not self._span.whole:
             before = self._past.highest(track.node, track.boot, cache, self._span.start)
-        excess = growth - removed - (max(peers.median, 0.0) if peers.count else 0.0)
+        expected = max(peers.median, 0.0) if peers.count else 0.0
         noise = math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
+        if growth - removed - expected >= LEAST_SCORE * noise:
+            removed = max(removed, self._load(one, column, chosen) * min(level, usual))
+        excess = growth - removed - expected
         score = excess / noise
         evidence: dict[str, float | str | None] = {
             "window_seconds": round(length, 3),

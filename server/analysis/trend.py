@@ -27,6 +27,12 @@ class Trend:
     memory: Floats
     """Lag-one autocorrelation of what the line leaves, 0 to 0.95."""
 
+    def take(self, columns: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Trend:
+        """The trends of some of the series."""
+        return Trend(
+            self.rate[columns], self.growth[columns], self.error[columns], self.noise[columns], self.memory[columns]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
