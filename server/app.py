@@ -94,7 +94,11 @@ def _docs(app: FastAPI) -> Callable[[], Any]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Maintains the store while the app lives, then closes everything."""
+    """Maintains the store while the app lives, then closes everything.
+
+    A round of maintenance under way (after an import it may take a minute) is not waited for: it ends where it next
+    writes to the closed store, and the next start goes on from there.
+    """
     parts: Parts = app.state.parts
     stop = asyncio.Event()
     task = asyncio.create_task(_maintain(parts, stop))
@@ -102,8 +106,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await task
         await asyncio.to_thread(parts.close)
+        await task
 
 
 async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
@@ -111,6 +115,8 @@ async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
         try:
             await asyncio.to_thread(parts.store.maintain, parts.clock())
         except Exception:  # noqa: BLE001 - whatever it was, the next round may succeed
+            if stop.is_set():
+                return
             parts.metrics.maintenance_failures.inc()
             _log.exception("maintenance of the store failed; it is tried again")
         with contextlib.suppress(TimeoutError):

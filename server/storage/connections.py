@@ -86,6 +86,7 @@ class ReaderPool:
     def __init__(self, path: Path, size: int = 8) -> None:
         self._path = path
         self._free: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
+        self._closed = False
         for _ in range(size):
             self._free.put(None)
 
@@ -102,10 +103,14 @@ class ReaderPool:
                 finally:
                     db.execute("ROLLBACK")
         finally:
+            if self._closed and db is not None:
+                db.close()
+                db = None
             self._free.put(db)
 
     def close(self) -> None:
-        """Closes the idle connections; the store lends no more by then."""
+        """Closes the idle connections now, and those lent when they come back."""
+        self._closed = True
         while True:
             try:
                 db = self._free.get_nowait()

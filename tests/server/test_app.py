@@ -47,6 +47,32 @@ def test_maintenance_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptur
     assert "disk trouble" in caplog.text
 
 
+def test_a_long_round_of_maintenance_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    class Long(MemoryStore):
+        """As the real one: what it does next fails once it is closed."""
+
+        begun, ended = threading.Event(), threading.Event()
+
+        def maintain(self, now: float) -> None:
+            super().maintain(now)
+            self.begun.set()
+            assert self.ended.wait(20)
+            raise StoreError("closed")
+
+        def close(self) -> None:
+            super().close()
+            self.ended.set()
+
+    async def main() -> Long:
+        store = Long()
+        async with aggregator(store=store):
+            assert await asyncio.to_thread(store.begun.wait, 20)
+        return store
+
+    assert asyncio.run(main()).closed
+    assert not caplog.records
+
+
 def value(text: str, name: str) -> float:
     """One sample of the exposition format."""
     return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + " "))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from server.storage.retention import forget_layouts
 from server.storage.sqlite import SqliteStore
 from tests.server.storage.histories import START, history, received, snapshot
 
+DAY = 86400.0
 NAMES = tuple(f"cache-{i}" for i in range(200))
 
 
@@ -136,6 +138,29 @@ def test_an_append_nobody_waits_for_any_more_is_no_error(store: SqliteStore, cap
     assert store.append([received(snapshot("b", START))]).result(20).stored == 1
     assert [s.node for s in store.nodes()] == ["b"]
     assert not caplog.records
+
+
+def test_closing_ends_a_round_of_maintenance(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    assert isinstance(store, SqliteStore)
+    for hour in range(20):
+        store.append([received(snapshot("n", START + 3600 * hour))]).result(20)
+    go, writer = threading.Event(), store._writer
+    with ThreadPoolExecutor(2) as threads:
+        writer.submit(lambda _db, _changes: go.wait(20))
+        maintaining = threads.submit(store.maintain, START + DAY)
+        while not writer._queue.qsize():  # its first step waits for the writer
+            time.sleep(0.001)
+        closing = threads.submit(store.close)
+        assert writer._closed.wait(20)
+        go.set()
+        closing.result(20)
+        with pytest.raises(StoreError, match="closed"):
+            maintaining.result(20)
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    store.maintain(START + DAY)
+    assert store.status().snapshots == store.status().counters["sealed_snapshots"] == 20
+    store.close()
 
 
 def test_a_second_process_is_refused(store: SqliteStore, tmp_path: Path) -> None:
