@@ -128,7 +128,7 @@ def _fitted(t: Floats, group: Sequence[Fit], span: Span) -> list[_Candidates]:
     if not kept.any():
         return []
     y, trend, owner, columns = y[:, kept], trend.take(kept), owner[kept], columns[kept]
-    place = [group[n].cells.active[:, c] for n, c in zip(owner, columns, strict=True)]
+    place = [group[int(n)].cells.active[:, c] for n, c in zip(owner, columns, strict=True)]
     active, spread = fit(t, np.stack(place, axis=1)), steps(t, y, min(BLOCKS, len(y) // 2))
     gates = {
         "slabs": trend.growth < 4 * quantum(y),
