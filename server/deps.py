@@ -125,7 +125,8 @@ class Parts:
         self.store.close()
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
+    """A coroutine, or FastAPI would send every request through a thread for it."""
     parts: Parts = request.app.state.parts
     return parts
 
@@ -135,7 +136,7 @@ PartsDep = Annotated[Parts, Depends(_parts)]
 
 async def require_token(request: Request) -> None:
     """Lets a request in, or raises Problem (401, 403). OpenAPI's side of it stands in server.openapi."""
-    _parts(request).tokens.check(request.headers.get("authorization"))
+    (await _parts(request)).tokens.check(request.headers.get("authorization"))
 
 
 def _window(text: Any) -> float:
