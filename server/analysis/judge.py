@@ -11,6 +11,7 @@ from server.analysis.fleet import fleet_findings
 from server.analysis.notes import notes_for
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
+from server.analysis.sentence import span_text
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
@@ -39,14 +40,20 @@ class _Group:
 def judge(source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings) -> Judgement:
     """Judges every cache of every node (of one group) from `start` to `end`, epoch seconds.
 
-    Deterministic: the same series give the same judgement, in any order of nodes or caches.
+    Where a group's data fill less than half of the window (an aggregator set up an hour ago, asked for a day), the part
+    that has data is judged as a window of its own, and a note says so. Deterministic: the same series give the same
+    judgement, in any order of nodes or caches.
     """
     groups: dict[str, _Group] = {}
+    young: dict[str, float] = {}
     for number, reading in enumerate(plan(start, end)):
         by_group: dict[str, list[NodeSeries]] = {}
         for node in source.window(reading.start, reading.end, reading.width, group=group):
             by_group.setdefault(node.group, []).append(node)
-        for name in sorted(by_group):
+        if number == 0:
+            begins = {name: _first(nodes, start, reading.width) for name, nodes in by_group.items()}
+            young = {name: first for name, first in begins.items() if first > (start + end) / 2}
+        for name in sorted(set(by_group) - set(young)):
             nodes = sorted(by_group[name], key=lambda node: node.node)
             known = groups.setdefault(name, _Group(name))
             every = make_tracks(nodes)
@@ -61,8 +68,14 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
     findings: list[Finding] = []
     watch: list[Finding] = []
     notes: list[Note] = []
-    summaries = []
-    if not groups:
+    summaries: list[GroupSummary] = []
+    for name, first in sorted(young.items()):
+        shorter = judge(source, start=first, end=end, group=name, settings=settings)
+        summaries += shorter.groups
+        findings += shorter.findings
+        watch += shorter.watch
+        notes += (*shorter.notes, _begin_note(name, first, start, end))
+    if not groups and not young:
         notes.append(Note(None, "no snapshots in this window" + (f" from group {group}" if group else "")))
     for name in sorted(groups):
         one = groups[name]
@@ -72,7 +85,19 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
         findings += strong
         watch += weak
         notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
+    summaries.sort(key=lambda one: one.group)
     return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes))
+
+
+def _first(nodes: Sequence[NodeSeries], start: float, width: int) -> float:
+    """Where the data of these nodes begin: the start of the first bucket, no earlier than `start`."""
+    times = [float(boot.time[0]) for node in nodes for boot in node.boots]
+    return max(start, min(times, default=start) // width * width)
+
+
+def _begin_note(group: str, first: float, start: float, end: float) -> Note:
+    asked, there = span_text(end - start), span_text(end - first)
+    return Note(None, f"group {group}: its data begin {there} before the window's end; judged over that, not {asked}")
 
 
 def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -48,7 +48,7 @@ def _why(boots: Sequence[Track], end: float) -> str:
         return f"left out: booted {span_text(float(uptime[-1]) + end - float(last.time[-1]))} ago"
     samples = int(sum(track.samples.sum() for track in boots))
     if samples < 10:
-        return f"left out: only {samples} snapshots in the window"
+        return f"left out: only {samples} snapshot{'s' * (samples != 1)} in the window"
     if last.span < 300:
         return f"left out: only {span_text(last.span)} of data"
     return f"left out: only {span_text(last.span)} of data, {samples} snapshots, too little of the window"

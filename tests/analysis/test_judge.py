@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from server.analysis.judge import judge
-from server.analysis.types import AnalysisSettings, Judgement
+from server.analysis.types import AnalysisSettings, Judgement, Note
 from tests.analysis.series import GIB, MIB, START, ArraySource, Node, level, rising
 from tests.analysis.series import fleet as make_fleet
 
@@ -246,6 +247,33 @@ def test_who_was_left_out_is_said() -> None:
     )
     notes = {note.node: note.note for note in judged(nodes).notes}
     assert notes["n1"].startswith("left out: booted")
+
+
+def test_a_window_wider_than_the_data_judges_the_data() -> None:
+    nodes = make_fleet(5)
+    leaking(nodes, 2, "churn-1", 2 * MIB)
+    whole, wide = judged(nodes), judged(nodes, seconds=10 * DAY)
+    assert wide.start == END - 10 * DAY
+    assert (wide.findings, wide.watch, wide.groups) == (whole.findings, whole.watch, whole.groups)
+    assert len(whole.findings) == 1
+    assert [note for note in wide.notes if note not in whole.notes] == [
+        Note(None, "group lvs: its data begin 24 h before the window's end; judged over that, not 10 d")
+    ]
+
+
+def test_a_young_group_is_judged_over_its_own_data_beside_an_old_one() -> None:
+    young = [
+        replace(node, name=f"y{node.name}", group="young", **_since(node, END - 4 * 3600)) for node in make_fleet(5, 3)
+    ]
+    leaking(young, 2, "constant-0", 8 * MIB)
+    found = judged(make_fleet(5) + young)
+    assert [group.group for group in found.groups] == ["lvs", "young"]
+    assert [(one.group, one.node) for one in found.findings] == [("young", "yn3")]
+
+
+def _since(node: Node, first: float) -> dict[str, Any]:
+    kept = node.time >= first
+    return {"time": node.time[kept], "caches": {name: y[kept] for name, y in node.caches.items()}}
 
 
 def test_an_empty_source_gives_an_empty_judgement() -> None:
