@@ -38,7 +38,7 @@ def run(wanted: Iterable[Case], processes: int, minutes: float) -> Iterator[Resu
     with ProcessPoolExecutor(processes) as pool:
         left, running = iter(wanted), set[Future[Result]]()
         while True:
-            room = 2 * processes - len(running) if time.monotonic() < until else 0
+            room = processes + 1 - len(running) if time.monotonic() < until else 0
             running |= {pool.submit(work, case) for case in islice(left, room)}
             if not running:
                 return
