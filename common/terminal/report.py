@@ -53,10 +53,21 @@ def render_report(
         lines += _watch(report["watch"], screen, end)
     if report["notes"]:
         lines += ["", paint("notes:", "head", colour=screen.colour)]
-        for note in report["notes"]:
-            about = f"{escape(note['node'])}: " if note["node"] else ""
-            lines += _hanging("  - ", about + escape(note["note"]), screen.width)
+        for note in _folded(report["notes"]):
+            lines += _hanging("  - ", note, screen.width)
     return lines
+
+
+def _folded(notes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The notes as text; nodes of which the same is said share one line, and past five are only counted."""
+    about: dict[str, list[str]] = {}
+    for note in notes:
+        about.setdefault(note["note"], []).extend([escape(note["node"])] if note["node"] else [])
+    folded = []
+    for text, nodes in about.items():
+        named = ", ".join(nodes[:5]) + (f" and {count(len(nodes) - 5)} more" if len(nodes) > 5 else "")
+        folded.append((f"{named}: " if named else "") + escape(text))
+    return folded
 
 
 def _verdict(report: Report, screen: Screen) -> list[str]:

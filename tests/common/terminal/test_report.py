@@ -59,6 +59,12 @@ def test_it_fits(width: int) -> None:
 NOTES = [{"node": "lvs5", "note": "left out: booted 12 minutes ago"}, {"node": None, "note": "two nodes only " * 12}]
 
 
+def test_nodes_of_which_the_same_is_said_share_a_line() -> None:
+    notes = [{"node": f"lvs{number}", "note": "left out: booted 12 min ago"} for number in range(1, 9)]
+    text = rendered(made_report(notes=[*notes, {"node": None, "note": "assumed by name"}]))
+    assert "  - lvs1, lvs2, lvs3, lvs4, lvs5 and 3 more: left out: booted 12 min ago\n  - assumed by name" in text
+
+
 def test_watch_and_notes() -> None:
     text = rendered(made_report(watch=[made_finding(node="lvs2", cache="kmalloc-64")], notes=NOTES))
     assert "no findings: no cache grows as a leak does" in text
