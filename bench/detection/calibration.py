@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bench.detection.rates import percent, table
 from bench.detection.replay import Replay
@@ -20,36 +20,40 @@ SIDE, LEFT, TOP = 300.0, 60.0, 30.0
 LEAST = 1e-4
 
 
-def observed(outcomes: Sequence[Outcome]) -> list[tuple[Claim, bool]]:
-    """Every claim of ours with a q-value, watched ones too, and whether it is false."""
+def observed(outcomes: Sequence[Outcome], *, watched: bool) -> list[tuple[Claim, bool]]:
+    """Every finding of ours, with `watched` what was only watched too, and whether it is false."""
     found = []
     for one in outcomes:
         if one.method != OURS:
             continue
         false = set(map(id, mark(one.claims, one.wanted, immaterial=one.slow).false))
-        found += [(claim, id(claim) in false) for claim in one.claims]
+        found += [(claim, id(claim) in false) for claim in (one.claims if watched else one.claims[: one.findings])]
     return found
 
 
 def calibration(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Claimed against observed: of all rows with at most so great a q-value, and with at least so great a score."""
-    claims = observed(outcomes)
-    rows = []
-    for limit in LIMITS:
-        chosen = [false for claim, false in claims if claim.q_value <= limit]
-        rows.append((f"{limit:g}", percent(Rate(sum(chosen), len(chosen)))))
-    yield from table(["claimed: q-value at most", "observed: false of all such rows"], rows)
-    rows = []
-    for limit in SCORES:
-        chosen = [false for claim, false in claims if claim.score >= limit]
-        rows.append((f"{limit:g}", percent(Rate(sum(chosen), len(chosen)))))
-    yield from table(["score at least", "false of all such rows"], rows)
+    both = [observed(outcomes, watched=watched) for watched in (False, True)]
+    rows = [
+        (f"{limit:g}", *(_share(false for row, false in one if row.q_value <= limit) for one in both))
+        for limit in LIMITS
+    ]
+    yield from table(["claimed: q-value at most", "false of the findings", "of findings and watch"], rows)
+    rows = [
+        (f"{limit:g}", *(_share(false for row, false in one if row.score >= limit) for one in both)) for limit in SCORES
+    ]
+    yield from table(["score at least", "false of the findings", "of findings and watch"], rows)
+
+
+def _share(false: Iterable[bool]) -> str:
+    every = list(false)
+    return percent(Rate(sum(every), len(every)))
 
 
 def calibration_picture(outcomes: Sequence[Outcome], replays: Sequence[Replay]) -> str:
     """An SVG: observed false share against the claimed q-value; alarms in hourly reports against the score."""
     drawing = Drawing(2 * SIDE + 3 * LEFT, SIDE + 3 * TOP)
-    claims = observed(outcomes)
+    claims = observed(outcomes, watched=False)
     rates = [(limit, Rate(sum(chosen), len(chosen))) for limit in LIMITS if (chosen := _upto(claims, limit))]
     _axes(drawing, LEFT, "claimed: q-value at most", "false share observed", ("0.0001", "0.001", "0.01", "0.1", "1"))
     points = [(_decade(limit), _decade(max(rate.value, LEAST))) for limit, rate in rates]

@@ -48,7 +48,7 @@ A report every hour of the 24 hours before it, over two or three days from the f
 that is named wrongly in any of them counts once.
 """
 CALIBRATION = """\
-Of findings and `watch` together. What share is false depends on how many of the fleets leak, here about half.
+What share is false depends on how many of the fleets leak, here about half.
 
 ![claimed against observed](detection-calibration.svg)
 """

@@ -54,7 +54,8 @@ def test_recall_counts_large_leaks_and_precision_every_claim() -> None:
 def test_watched_claims_count_for_calibration_alone() -> None:
     one = outcome("plain", [target(9.0)], [claim("a"), claim("b", 5.0, 0.02)], findings=1)
     assert precision([one]).value == 1.0
-    assert [(row.node, false) for row, false in observed([one])] == [("a", False), ("b", True)]
+    assert [(row.node, false) for row, false in observed([one], watched=True)] == [("a", False), ("b", True)]
+    assert [row.node for row, _ in observed([one], watched=False)] == ["a"]
 
 
 def test_a_family_left_out_is_judged_by_the_limit_of_the_others() -> None:
