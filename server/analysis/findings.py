@@ -110,9 +110,13 @@ def goes_on(sign: Sign, coarse: Sequence[Track]) -> bool:
 
 
 def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, bool, float]:
-    """When the rise began, whether it precedes the data, and the floor then."""
-    whole = coarse.get((sign.track.node, sign.track.boot), sign.track)
-    for part in (whole, _curve(sign)):
+    """When the rise began, whether it precedes the data, and the floor then.
+
+    The whole window tells when; where that lies within the part that shows the leak best, the finer cells of that part
+    tell it more exactly, unless they begin with the rise.
+    """
+    rough: tuple[float, bool, float] | None = None
+    for part in (coarse.get((sign.track.node, sign.track.boot), sign.track), _curve(sign)):
         column = part.index.get(sign.cache)
         if column is None or len(part.time) < 4:
             continue
@@ -120,11 +124,13 @@ def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, 
         kept = np.isfinite(y)
         t, y = part.time[kept], y[kept]
         k = onset(t, y)
-        if part is whole and not sign.span.whole and t[k] >= sign.span.start - sign.span.width:
-            continue
+        if rough is not None and k == 0:
+            break
         base = float(np.median(y[: k + 1])) if k else float(y[0])
-        return float(t[k]), k == 0, base
-    return float(sign.track.time[0]), True, float(sign.evidence["floor_before"] or 0.0)
+        rough = float(t[k]), k == 0, base
+        if sign.span.whole or t[k] < sign.span.start - sign.span.width:
+            break
+    return rough or (float(sign.track.time[0]), True, float(sign.evidence["floor_before"] or 0.0))
 
 
 def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> Finding:

@@ -60,6 +60,15 @@ def test_when_it_began() -> None:
     assert found.growth_bytes == pytest.approx(30 * MIB, rel=0.15)
 
 
+@pytest.mark.parametrize("hours", [10, 11.5, 12.5, 14, 17])
+def test_a_leak_that_began_within_the_window_is_not_said_to_precede_it(hours: float) -> None:
+    nodes = make_fleet(5)
+    leaking(nodes, 1, "churn-1", 3 * MIB, START + hours * 3600)
+    (found,) = judged(nodes).findings
+    assert found.since == pytest.approx(START + hours * 3600, abs=2 * 3600)
+    assert not found.since_open
+
+
 def test_a_fast_leak_since_two_hours_ago() -> None:
     nodes = make_fleet(5, interval=60)
     leaking(nodes, 1, "churn-1", 30 * MIB, END - 7200)
