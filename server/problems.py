@@ -169,7 +169,11 @@ def _http(error: HTTPException) -> Problem:
     kinds = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media"}
     kind = kinds.get(error.status_code, "refused" if error.status_code < 500 else "internal")
     phrase = HTTPStatus(error.status_code).phrase
-    detail = "no such address: GET /docs lists them" if error.status_code == 404 else error.detail or phrase
+    detail = error.detail or phrase
+    if error.status_code == 404:
+        detail = "no such address: GET /docs lists them"
+    elif error.status_code == 405 and error.headers and "Allow" in error.headers:
+        detail = f"this address takes {error.headers['Allow']}"
     return Problem(kind, detail, headers=error.headers, status=error.status_code)
 
 

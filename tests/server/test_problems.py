@@ -132,6 +132,7 @@ def test_head_is_get_without_a_body_and_other_methods_are_refused() -> None:
         for method in ("OPTIONS", "TRACE", "BREW"):
             response = await a.client.request(method, "/api/v1/nodes")
             assert (response.status_code, response.headers["allow"]) == (405, "GET")
+            assert response.json()["detail"] == "this address takes GET"
 
     run(test)
 
