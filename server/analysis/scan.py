@@ -25,8 +25,8 @@ __all__ = ["FINDING_SCORE", "FLEET_SHARE", "SHORT_SCORE", "Scan", "Sign", "scan"
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-DAY = 20 * 3600.0
-"""Seconds: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
+DAY = 22 * 3600.0
+"""Seconds from first to last cell: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
 FINDING_SCORE, SHORT_SCORE = 6.0, 8.0
 """Least score of a finding (see Sign.score): over a day or more, and over a span that holds no whole day."""
 PEERLESS_SCORE = 10.0
