@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 DAY = 22 * 3600.0
-"""Seconds from first to last cell: a whole window as long as that holds a day's rise and fall, and what is left over is no rhythm."""
+"""Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
 FINDING_SCORE, SHORT_SCORE = 6.0, 8.0
 """Least score of a finding (see Sign.score): over a day or more, and over a span that holds no whole day."""
 PEERLESS_SCORE = 10.0
