@@ -11,7 +11,7 @@ from server.simulator.processes import generator
 
 __all__ = ["FORMS", "REPORTING", "TUNING", "Case", "Form", "build", "cases", "healthy_twin", "shows"]
 
-TUNING, REPORTING = 10_000, 10_000_000
+TUNING, REPORTING = 10_000, 20_000_000
 """First seeds: whoever changes the analysis looks at the tuning seeds only; the tables in the docs use the others."""
 FEWEST_AFTER_ONSET = 10
 SIZES = (6, 3, 12, 6, 4, 20)
