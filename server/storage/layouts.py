@@ -20,7 +20,7 @@ from server.assemble import layout_rows
 from server.buckets import CacheRow
 from server.storage.codec import Ints, compress, decompress
 
-__all__ = ["Layout", "LayoutBook", "pack_layout"]
+__all__ = ["Fingerprints", "Layout", "LayoutBook", "columns_of", "pack_layout", "unpack_columns"]
 
 _KEPT = 256
 """Layouts held decoded; each takes some 50 KB."""
@@ -39,32 +39,57 @@ class Layout:
     """[C] objects a slab holds, 0 where unknown: what the codec foretells num_objs with."""
 
 
-def _columns(caches: Caches) -> dict[str, Any]:
+def columns_of(caches: Caches) -> dict[str, Any]:
+    """The layout columns that are there, by name."""
     return {name: column for name in LAYOUT_COLUMNS if (column := getattr(caches, name)) is not None}
 
 
 def pack_layout(caches: Caches) -> bytes:
-    return compress(json.dumps(_columns(caches), separators=(",", ":")).encode(), 9)
+    return compress(json.dumps(columns_of(caches), separators=(",", ":")).encode(), 9)
 
 
-def _unpack(key: str, blob: bytes) -> Layout:
-    columns = json.loads(decompress(blob))
+def unpack_columns(key: str, text: str | bytes) -> Layout:
+    """The layout of that hash whose columns are this JSON."""
+    columns = json.loads(text)
     caches = Caches(active_objs=[], num_objs=[], **columns)
     per_slab = columns.get("objs_per_slab") or [None] * len(caches)
     known = [value if value is not None and value < 2**31 else 0 for value in per_slab]
     return Layout(key, caches, layout_rows(caches), np.array(known, dtype=np.int64))
 
 
-class LayoutBook:
+class Fingerprints:
+    """Tells known layouts by a digest ten times cheaper than the canonical one. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._fingerprints: dict[bytes, str] = {}
+
+    def identify(self, caches: Caches) -> str:
+        """The hash of a snapshot's layout. Raises SnapshotError for columns of unequal length."""
+        columns = [getattr(caches, name) for name in LAYOUT_COLUMNS]
+        for name, column in zip(LAYOUT_COLUMNS, columns, strict=True):
+            if column is not None and len(column) != len(caches):
+                raise SnapshotError(f"caches.{name} has {len(column)} entries for {len(caches)} names")
+        # Version 2 of marshal writes values alone, no references: different layouts never look the same.
+        fingerprint = hashlib.blake2b(marshal.dumps(columns, 2), digest_size=16).digest()
+        key = self._fingerprints.get(fingerprint)
+        if key is None:
+            key = layout_hash(caches)
+            if len(self._fingerprints) >= _FINGERPRINTS:
+                self._fingerprints.clear()
+            self._fingerprints[fingerprint] = key
+        return key
+
+
+class LayoutBook(Fingerprints):
     """Which layouts the store holds. Safe to use from any thread; only the writer adds and removes."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__()
         self.ids: dict[str, int] = {}
         self._hashes: dict[int, str] = {}
         self._widths: dict[int, int] = {}
         self.used: set[int] = set()
         """Those that snapshots came with since somebody last cleared it, in the writer."""
-        self._fingerprints: dict[bytes, str] = {}
         self._decoded: OrderedDict[int, Layout] = OrderedDict()
         self._lock = threading.Lock()
         for number, key, width in db.execute("SELECT id, hash, width FROM layouts"):
@@ -92,22 +117,6 @@ class LayoutBook:
         """Rows the layout lists."""
         return self._widths[number]
 
-    def identify(self, caches: Caches) -> str:
-        """The hash of a snapshot's layout. Known ones are told by a digest ten times cheaper than the canonical one."""
-        columns = [getattr(caches, name) for name in LAYOUT_COLUMNS]
-        for name, column in zip(LAYOUT_COLUMNS, columns, strict=True):
-            if column is not None and len(column) != len(caches):
-                raise SnapshotError(f"caches.{name} has {len(column)} entries for {len(caches)} names")
-        # Version 2 of marshal writes values alone, no references: different layouts never look the same.
-        fingerprint = hashlib.blake2b(marshal.dumps(columns, 2), digest_size=16).digest()
-        key = self._fingerprints.get(fingerprint)
-        if key is None:
-            key = layout_hash(caches)
-            if len(self._fingerprints) >= _FINGERPRINTS:
-                self._fingerprints.clear()
-            self._fingerprints[fingerprint] = key
-        return key
-
     def load(self, db: sqlite3.Connection, number: int) -> Layout:
         with self._lock:
             if number in self._decoded:
@@ -116,7 +125,7 @@ class LayoutBook:
         row = db.execute("SELECT hash, columns FROM layouts WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise StoreError(f"layout {number} is missing in the store: restore the file from a backup")
-        layout = _unpack(*row)
+        layout = unpack_columns(row[0], decompress(row[1]))
         with self._lock:
             self._decoded[number] = layout
             while len(self._decoded) > _KEPT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import mul
@@ -19,11 +19,24 @@ from server.storage.base import Received
 from server.storage.codec import Ints, compress, decompress
 from server.storage.samples import UNKNOWN, Counts, Samples
 
-__all__ = ["LARGEST", "Record", "decode_counts", "decode_pair", "encode", "facts_of", "milliseconds", "to_snapshot"]
+__all__ = [
+    "COUNT_COLUMNS",
+    "LARGEST",
+    "Record",
+    "check_counts",
+    "decode_counts",
+    "decode_pair",
+    "encode",
+    "encode_counts",
+    "facts_of",
+    "milliseconds",
+    "to_snapshot",
+]
 
 LARGEST = 2**63 - 1
 _LEVEL = 1
-_COLUMNS = ("active_objs", "num_objs", "num_slabs", "active_slabs")
+COUNT_COLUMNS = ("active_objs", "num_objs", "num_slabs", "active_slabs")
+"""What of a snapshot's caches changes, in the order in which it is kept."""
 _FACTS = ("group", "interval_seconds", "boot_id", "kernel", "machine", "cpus", "page_size")
 _ABSENT, _SAME, _NARROW, _WIDE = b"-", b"=", b"I", b"q"
 """How a column is kept: not at all; as the one before; in four bytes an entry; in eight, with UNKNOWN entries."""
@@ -50,8 +63,10 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def encode(received: Received, layout: str) -> Record:
-    """Raises SnapshotError for what no kernel says: negative counts, columns of unequal length."""
+def encode(received: Received, layout: str, counts: Callable[[str, Caches], bytes] | None = None) -> Record:
+    """`counts` makes (or only checks) the blob of counts.
+
+    Raises SnapshotError for what no kernel says: negative counts, columns of unequal length."""
     snapshot, caches = received.snapshot, received.snapshot.caches
     memory = snapshot.memory
     sizes: tuple[int | None, ...] = (None,) * 4
@@ -68,7 +83,7 @@ def encode(received: Received, layout: str) -> Record:
         None if received.offset_seconds is None else round(received.offset_seconds, 3),
         sizes,
         _facts(snapshot),
-        _encode_counts(snapshot.node, caches),
+        (counts or encode_counts)(snapshot.node, caches),
         min(sum(map(mul, caches.num_objs, caches.obj_size)), LARGEST),
         min(sum(map(mul, caches.active_objs, caches.obj_size)), LARGEST),
     )
@@ -80,7 +95,7 @@ def _facts(snapshot: Snapshot) -> str:
         facts["labels"] = snapshot.labels
     if snapshot.memory is not None:
         facts["memory"] = True
-    absent = [name for name in _COLUMNS if getattr(snapshot.caches, name) is None]
+    absent = [name for name in COUNT_COLUMNS if getattr(snapshot.caches, name) is None]
     if absent:
         facts["absent"] = absent
     return json.dumps(facts, separators=(",", ":"))
@@ -93,13 +108,29 @@ def facts_of(text: str) -> dict[str, Any]:
     return facts
 
 
-def _encode_counts(node: str, caches: Caches) -> bytes:
+def check_counts(node: str, caches: Caches) -> bytes:
+    """Keeps nothing; raises SnapshotError for what no kernel says."""
+    for name in COUNT_COLUMNS:
+        values = getattr(caches, name)
+        if values is not None:
+            _check_length(node, name, values, len(caches))
+            _column(node, name, values)
+    return b""
+
+
+def _check_length(node: str, name: str, values: Sequence[Any], rows: int) -> None:
+    if len(values) != rows:
+        raise SnapshotError(f"node {node}: caches.{name} has {len(values)} entries for {rows} names")
+
+
+def encode_counts(node: str, caches: Caches) -> bytes:
+    """The counts as one compressed blob."""
     rows = len(caches)
     kinds, payload, before = b"", [], None
-    for name in _COLUMNS:
+    for name in COUNT_COLUMNS:
         values = getattr(caches, name)
-        if values is not None and len(values) != rows:
-            raise SnapshotError(f"node {node}: caches.{name} has {len(values)} entries for {rows} names")
+        if values is not None:
+            _check_length(node, name, values, rows)
         if values is None:
             kinds += _ABSENT
         elif values == before:
@@ -126,9 +157,9 @@ def _column(node: str, name: str, values: Sequence[Any]) -> tuple[bytes, bytes]:
 def decode_counts(blob: bytes, rows: int) -> Counts:
     """The counts of one record as [1, rows] arrays."""
     data = decompress(blob)
-    at, columns = len(_COLUMNS), {}
+    at, columns = len(COUNT_COLUMNS), {}
     values = np.full(rows, UNKNOWN, dtype=np.int64)
-    for index, name in enumerate(_COLUMNS):
+    for index, name in enumerate(COUNT_COLUMNS):
         kind = data[index : index + 1]
         if kind == _ABSENT:
             values = np.full(rows, UNKNOWN, dtype=np.int64)
@@ -144,7 +175,7 @@ def decode_pair(blobs: Sequence[bytes], rows: int) -> tuple[Ints, Ints]:
     active, num = np.empty((len(blobs), rows), dtype=np.int64), np.empty((len(blobs), rows), dtype=np.int64)
     for index, blob in enumerate(blobs):
         data = decompress(blob)
-        head, at = data[:2], len(_COLUMNS)
+        head, at = data[:2], len(COUNT_COLUMNS)
         if head == b"II":
             active[index], num[index] = np.frombuffer(data, "<u4", 2 * rows, at).reshape(2, rows)
         else:
@@ -167,7 +198,7 @@ def to_snapshot(node: str, samples: Samples, counts: Counts, row: int, layout: C
     columns: dict[str, Any] = {
         name: list(column) for name in LAYOUT_COLUMNS if (column := getattr(layout, name)) is not None
     }
-    for name in _COLUMNS:
+    for name in COUNT_COLUMNS:
         values = getattr(counts, name)[row].tolist()
         if name not in absent:
             columns[name] = [None if value == UNKNOWN else value for value in values]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +18,7 @@ from server.storage import ingest, migrations, reader
 from server.storage.base import Appended, Instant, NodeState, Received, Stored, StoreStatus
 from server.storage.catalog import Catalog, Node
 from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors
+from server.storage.instants import ceil_milliseconds, floor_milliseconds
 from server.storage.layouts import LayoutBook
 from server.storage.maintenance import Maintenance
 from server.storage.record import encode, milliseconds
@@ -119,7 +119,7 @@ class SqliteStore:
         return self._catalog.nodes.get(name)
 
     def at(self, node: str, instant: float | None) -> Stored | None:
-        return self._at(node, milliseconds(LATEST) if instant is None else _floor(instant))
+        return self._at(node, milliseconds(LATEST) if instant is None else floor_milliseconds(instant))
 
     def first(self, node: str) -> Stored | None:
         return self._at(node, None)
@@ -137,7 +137,10 @@ class SqliteStore:
         known = self._node(node)
         if known is None:
             return []
-        bounds = (0 if start is None else _ceil(start), milliseconds(LATEST) if end is None else _floor(end))
+        bounds = (
+            0 if start is None else ceil_milliseconds(start),
+            milliseconds(LATEST) if end is None else floor_milliseconds(end),
+        )
         past = None if after is None else (milliseconds(after[0]), after[1])
         with self._pool.read() as db:
             return reader.instants(db, known.id, self._book, self._catalog.boot_labels, bounds, past, limit)
@@ -149,7 +152,7 @@ class SqliteStore:
         if width not in WIDTHS:
             raise StoreError(f"buckets of {width} s are not kept: choose one of {', '.join(map(str, WIDTHS))}")
         wanted = None if caches is None else frozenset(caches)
-        low, high = _ceil(start), _floor(end)
+        low, high = ceil_milliseconds(start), floor_milliseconds(end)
         nodes = [n for _, n in sorted(self._catalog.nodes.items()) if group is None or n.state.group == group]
         nodes = [
             n for n in nodes if n.state.first_taken_at * 1000 <= high + 0.5 and low <= n.state.taken_at * 1000 + 0.5
@@ -192,14 +195,3 @@ class SqliteStore:
         self._writer.close()
         self._pool.close()
         self._lock.close()
-
-
-def _floor(seconds: float) -> int:
-    """The last millisecond at or before; comparing as floats, as everybody else does."""
-    near = round(min(max(seconds, -1.0), LATEST) * 1000)
-    return near if near / 1000 <= seconds else near - 1
-
-
-def _ceil(seconds: float) -> int:
-    near = round(min(max(seconds, 0.0), LATEST + 1) * 1000)
-    return near if near / 1000 >= seconds or not math.isfinite(seconds) else near + 1

@@ -1,0 +1,21 @@
+"""Bounds of a question in whole milliseconds, as instants are stored; comparing as floats, as everybody else does."""
+
+from __future__ import annotations
+
+import math
+
+from common.times import LATEST
+
+__all__ = ["ceil_milliseconds", "floor_milliseconds"]
+
+
+def floor_milliseconds(seconds: float) -> int:
+    """The last millisecond at or before."""
+    near = round(min(max(seconds, -1.0), LATEST) * 1000)
+    return near if near / 1000 <= seconds else near - 1
+
+
+def ceil_milliseconds(seconds: float) -> int:
+    """The first millisecond at or after."""
+    near = round(min(max(seconds, 0.0), LATEST + 1) * 1000)
+    return near if near / 1000 >= seconds or not math.isfinite(seconds) else near + 1
