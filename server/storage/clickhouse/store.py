@@ -47,13 +47,14 @@ class ClickHouseStore:
         clock: Callable[[], float],
         max_nodes: int = 200_000,
         linger: float = 0.2,
+        client: Client | None = None,
     ) -> None:
         """Opens a store whose schema is there (see schema.init). Raises StoreError, ConfigError.
 
         `linger`: seconds that a batch waits for others to share its insert.
         """
         self._retention, self._max_nodes, self._clock = retention or Retention(), max_nodes, clock
-        self._client = Client(target)
+        self._client = client or Client(target)
         try:
             schema.check(self._client, self._retention)
             self._forgotten = self._read_forgotten()
@@ -71,10 +72,13 @@ class ClickHouseStore:
     def _begin(self, records: list[Record]) -> Portion:
         return Portion(self._client, self._known, records, self._max_nodes, self._forgotten[0])
 
+    def _encode(self, item: Received) -> Record:
+        return encode(item, self._fingerprints.identify(item.snapshot.caches), check_counts)
+
     def append(self, batch: Sequence[Received]) -> Future[Appended]:
         """Checks in the caller's thread; the writer's sends it with what else arrives within a moment."""
         try:
-            records = [encode(item, self._fingerprints.identify(item.snapshot.caches), check_counts) for item in batch]
+            records = [self._encode(item) for item in batch]
         except SlabhoundError as error:
             refused: Future[Appended] = Future()
             refused.set_exception(error)
