@@ -8,21 +8,24 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from common.boots import BootLabels
 from common.errors import SnapshotError
 from common.snapshot import Caches
 from server.storage.base import Appended
 from server.storage.clickhouse.client import Client
+from server.storage.clickhouse.counts import COLUMNS, differences, per_slab
 from server.storage.clickhouse.native import quote
 from server.storage.layouts import columns_of
-from server.storage.record import COUNT_COLUMNS, Record
+from server.storage.record import Record
 
 __all__ = ["Known", "Portion", "layout_columns", "names"]
 
 _DAY = 86_400_000
 _NEVER = 2**63 - 1
 _UNKNOWN = -1
-_EMPTY: list[int] = []
 
 
 def names(values: Iterable[str]) -> str:
@@ -147,12 +150,6 @@ def _float(value: float | None) -> float:
     return nan if value is None else value
 
 
-def _counts(values: Sequence[int | None] | None) -> Sequence[int]:
-    if values is None:
-        return _EMPTY
-    return [_UNKNOWN if v is None else v for v in values] if None in values else values  # type: ignore[return-value] # none left
-
-
 def _columns(rows: Sequence[tuple[Record, str]]) -> dict[str, tuple[str, Sequence[Any]]]:
     records = [record for record, _ in rows]
     snapshots = [record.source.snapshot for record in records]
@@ -172,6 +169,11 @@ def _columns(rows: Sequence[tuple[Record, str]]) -> dict[str, tuple[str, Sequenc
         "allocated": ("Int64", [r.allocated_bytes for r in records]),
         "active": ("Int64", [r.active_bytes for r in records]),
     }
-    for name in COUNT_COLUMNS:
-        columns[name] = ("Array(Int64)", [_counts(getattr(s.caches, name)) for s in snapshots])
+    slabs: dict[str, NDArray[np.int64]] = {}
+    for record in records:
+        if record.layout not in slabs:
+            slabs[record.layout] = per_slab(record.source.snapshot.caches)
+    arrays = [differences(r.source.snapshot.caches, slabs[r.layout]) for r in records]
+    for name, column in zip(COLUMNS, zip(*arrays, strict=True), strict=True):
+        columns[name] = ("Array(Int64)", column)
     return columns

@@ -3,6 +3,9 @@
 -- replicated where the URL says so; {disk} makes an insert wait for fsync where there is no replication.
 -- Times are milliseconds since the epoch. Partitions go by the day of receipt, as retention does: a node's clock may
 -- say anything. NaN and -1 stand for unknown.
+-- A kernel's four counts say nearly the same thing, so three of them are kept as what num_objs does not foretell, mostly
+-- zero: unused_objs = num_objs - active_objs, odd_slabs = num_slabs - num_objs / objs_per_slab (of the layout),
+-- unused_slabs = num_slabs - active_slabs. A column that the sender left out is an empty array.
 
 CREATE TABLE IF NOT EXISTS snapshots{local} (
     node String CODEC(ZSTD(3)),
@@ -19,9 +22,9 @@ CREATE TABLE IF NOT EXISTS snapshots{local} (
     allocated Int64 CODEC(ZSTD(1)),
     active Int64 CODEC(ZSTD(1)),
     num_objs Array(Int64) CODEC(ZSTD(3)),
-    active_objs Array(Int64) CODEC(ZSTD(3)),
-    num_slabs Array(Int64) CODEC(ZSTD(3)),
-    active_slabs Array(Int64) CODEC(ZSTD(3)),
+    unused_objs Array(Int64) CODEC(ZSTD(3)),
+    odd_slabs Array(Int64) CODEC(ZSTD(3)),
+    unused_slabs Array(Int64) CODEC(ZSTD(3)),
     INDEX taken_range taken TYPE minmax GRANULARITY 1
 ) ENGINE = {Replacing:snapshots:first}
 PARTITION BY toDate(toDateTime(intDiv(received, 1000), 'UTC'))
@@ -51,7 +54,8 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_300_view{local} TO rollup_300{loca
 SELECT node, intDiv(at, 300000) AS bucket, boot, layout, max(heard) AS received, groupUniqArray(at) AS taken,
     argMaxState((uptime, memory, num_objs, active_objs), at) AS last,
     minForEachState(num_objs) AS num_min, minForEachState(active_objs) AS active_min
-FROM (SELECT *, taken AS at, received AS heard FROM snapshots{local})
+FROM (SELECT *, taken AS at, received AS heard, arrayMap((n, u) -> n - u, num_objs, unused_objs) AS active_objs
+    FROM snapshots{local})
 GROUP BY node, bucket, boot, layout;
 
 CREATE TABLE IF NOT EXISTS rollup_3600{local} (
@@ -74,7 +78,8 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_3600_view{local} TO rollup_3600{lo
 SELECT node, intDiv(at, 3600000) AS bucket, boot, layout, max(heard) AS received, groupUniqArray(at) AS taken,
     argMaxState((uptime, memory, num_objs, active_objs), at) AS last,
     minForEachState(num_objs) AS num_min, minForEachState(active_objs) AS active_min
-FROM (SELECT *, taken AS at, received AS heard FROM snapshots{local})
+FROM (SELECT *, taken AS at, received AS heard, arrayMap((n, u) -> n - u, num_objs, unused_objs) AS active_objs
+    FROM snapshots{local})
 GROUP BY node, bucket, boot, layout;
 
 -- A node: its newest snapshot (the greatest tuple begins with the greatest instant), and when it was heard of.

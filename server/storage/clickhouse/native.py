@@ -63,7 +63,7 @@ def _pack(kind: str, values: Sequence[Any]) -> bytes:
         return array("d", values).tobytes()
     inner = kind[6:-1]
     if inner == "Int64":  # most of what there is
-        parts = [array("q", value).tobytes() for value in values]
+        parts = [np.asarray(value, dtype="<i8").tobytes() for value in values]
     else:
         parts = [_pack(inner, value) for value in values]
     return np.cumsum([len(value) for value in values], dtype="<u8").tobytes() + b"".join(parts)

@@ -9,10 +9,11 @@ import numpy as np
 
 from server.storage.base import Instant, Stored
 from server.storage.clickhouse.client import Client
+from server.storage.clickhouse.counts import COLUMNS, restored
 from server.storage.clickhouse.native import Answer, quote
 from server.storage.layouts import Layout
-from server.storage.record import COUNT_COLUMNS, facts_of, to_snapshot
-from server.storage.samples import Counts, Samples
+from server.storage.record import facts_of, to_snapshot
+from server.storage.samples import Samples
 
 __all__ = ["find", "instants", "stored"]
 
@@ -27,7 +28,7 @@ def find(client: Client, node: str, forgotten: int, until: int | None) -> Answer
     order = "taken, boot, received" if until is None else "taken DESC, boot DESC, received"
     bound = "" if until is None else f"AND taken <= {until} "
     return client.ask(
-        f"SELECT {_SAMPLE}, {', '.join(COUNT_COLUMNS)} FROM snapshots "  # noqa: S608 - quoted
+        f"SELECT {_SAMPLE}, {', '.join(COLUMNS)} FROM snapshots "  # noqa: S608 - quoted
         f"WHERE node = {quote(node)} {bound}AND received >= {forgotten} ORDER BY {order} LIMIT 1"
     )
 
@@ -40,7 +41,7 @@ def _samples(row: Answer) -> Samples:
 def stored(node: str, row: Answer, layout: Layout) -> Stored:
     """What `find` gave, as it was sent."""
     samples = _samples(row)
-    counts = Counts(**{name: row[name][0][None, :] for name in COUNT_COLUMNS})
+    counts = restored(*(row[name][0] for name in COLUMNS), layout.per_slab)
     return Stored(
         to_snapshot(node, samples, counts, 0, layout.caches),
         row["boot"][0],

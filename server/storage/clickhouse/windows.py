@@ -28,17 +28,18 @@ Kept = tuple[tuple[CacheRow, ...], NDArray[np.intp] | None]
 _TABLES = {300: "rollup_300", 3600: "rollup_3600"}
 _SNAPSHOTS = """SELECT node, boot, layout, groupArray(taken) AS time, groupArray(s.received) AS received,
 groupArray(s.uptime) AS uptime, groupArrayArray(s.memory) AS memory, groupArrayArray(num_objs) AS num,
-groupArrayArray(active_objs) AS active
+groupArrayArray(unused_objs) AS unused
 FROM snapshots AS s WHERE node IN ({nodes}) AND taken BETWEEN {low} AND {high} AND s.received >= {forgotten}
 GROUP BY node, boot, layout"""
 _BUCKETS = """SELECT node, boot, layout, groupArray(time) AS time, groupArray(samples) AS samples,
-groupArray(uptime) AS uptime, groupArrayArray(memory) AS memory, groupArrayArray(num_last) AS num_last,
-groupArrayArray(active_last) AS active_last, groupArrayArray(num_min) AS num_min,
-groupArrayArray(active_min) AS active_min
-FROM (SELECT node, boot, layout, arrayMax(taken) AS time, toInt64(length(taken)) AS samples,
-  finalizeAggregation(last) AS newest, newest.1 AS uptime, newest.2 AS memory, newest.3 AS num_last,
-  newest.4 AS active_last, finalizeAggregation(num_min) AS num_min, finalizeAggregation(active_min) AS active_min
-  FROM {table} WHERE node IN ({nodes}) AND bucket >= {first} AND bucket < {end} AND received >= {forgotten})
+groupArray(newest.1) AS uptime, groupArrayArray(newest.2) AS memory, groupArrayArray(newest.3) AS num_last,
+groupArrayArray(newest.4) AS active_last, groupArrayArray(num_low) AS num_min,
+groupArrayArray(active_low) AS active_min
+FROM (SELECT node, bucket, boot, layout, groupUniqArrayArray(taken) AS times, arrayMax(times) AS time,
+  toInt64(length(times)) AS samples, argMaxMerge(last) AS newest, minForEachMerge(num_min) AS num_low,
+  minForEachMerge(active_min) AS active_low
+  FROM {table} WHERE node IN ({nodes}) AND bucket >= {first} AND bucket < {end} AND received >= {forgotten}
+  GROUP BY node, bucket, boot, layout)
 GROUP BY node, boot, layout"""
 
 
@@ -132,7 +133,9 @@ class WindowReader:
             return whole if columns is None or not whole.shape[1] else whole[:, columns]
 
         memory = row["memory"].reshape(times, 4)[order]
-        num, active = (matrix("num"), matrix("active")) if raw else (matrix("num_last"), matrix("active_last"))
+        num, active = (
+            (matrix("num"), matrix("num") - matrix("unused")) if raw else (matrix("num_last"), matrix("active_last"))
+        )
         return Block(
             key[1],
             key[2],
@@ -162,7 +165,6 @@ def _fill(fine: Blocks, coarse: Blocks, width: int) -> Blocks:
             found[key] = block
             continue
         theirs, ours = np.floor_divide(block.time, width), np.floor_divide(have.time, width)
-        # Parts not merged yet stand for one bucket several times.
         grid, place = np.unique(np.r_[theirs, ours], return_inverse=True)
         coarse_known = np.bincount(place[: len(theirs)], block.samples, len(grid))
         fine_known = np.bincount(place[len(theirs) :], have.samples, len(grid))

@@ -56,6 +56,12 @@ class ClickHouseServer:
         self._shards = shards or (tcp,)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError("ClickHouse is not running")
+        return self._process.pid
+
     def start(self) -> None:
         config = self._folder / ".clickhouse-local" / "config.xml"
         config.parent.mkdir(parents=True, exist_ok=True)
