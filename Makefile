@@ -1,10 +1,10 @@
 # The two commands: `make demo` shows a leak being found, `make test` proves the rest.
 PYTHON ?= python3
-LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt
+LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt requirements/clickhouse.txt
 DEMO := .venv/demo
 DEV := .venv/dev
 
-.PHONY: demo test check lint fix test-containers picture bench-detection bench-plots bench-storage lock clean
+.PHONY: demo test check lint fix test-containers test-clickhouse bench-clickhouse picture bench-detection bench-plots bench-storage lock clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/slabhound demo $(DEMO_ARGS)
@@ -26,6 +26,18 @@ fix: $(DEV)/ready
 # The container files for real: needs root, podman, podman-compose, runc and debootstrap.
 test-containers: $(DEV)/ready
 	$(DEV)/bin/pytest -m containers tests/containers $(PYTEST_ARGS)
+
+# The ClickHouse store against a real engine: chdb-core, some 540 MB, on top of the development environment. Without it
+# `make test` skips these tests and says so.
+test-clickhouse: $(DEV)/clickhouse
+	$(DEV)/bin/pytest tests/server/storage/test_clickhouse.py tests/server/storage/test_clickhouse_cluster.py $(PYTEST_ARGS)
+
+bench-clickhouse: $(DEV)/clickhouse
+	$(DEV)/bin/python -m bench.bench_clickhouse
+
+$(DEV)/clickhouse: requirements/clickhouse.txt $(DEV)/ready
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 # The README's picture, from a real run.
 picture: $(DEMO)/ready
@@ -60,7 +72,8 @@ lock:
 	@$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
 	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) pyproject.toml requirements/build.in -o requirements/base.txt
 	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) --extra server pyproject.toml requirements/build.in -o requirements/server.txt
-	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) --extra server --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) --no-deps requirements/clickhouse.in -o requirements/clickhouse.txt
+	.venv/lock/bin/uv pip compile $(LOCK_OPTIONS) --extra server --extra clickhouse --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 clean:

@@ -6,11 +6,12 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from bench.bench_storage import fleet, received, timed
 from server.simulator.fleet import START, Fleet
@@ -21,6 +22,8 @@ from server.storage.clickhouse.schema import init
 from tests.server.storage.clickhouse_server import ClickHouseServer, free_ports
 
 HOUR = 3600.0
+_SIZES = """SELECT table, column, sum(column_data_compressed_bytes) AS size FROM system.parts_columns
+WHERE database = 'bench' AND active GROUP BY ALL HAVING size > 20000 ORDER BY size DESC"""
 
 
 def by_time(machines: Fleet) -> Iterator[Received]:
@@ -81,7 +84,7 @@ def measure(server: ClickHouseServer, options: argparse.Namespace) -> None:
     try:
         _, cells = fill(store, server, machines, options.under_way)
         end = machines.end
-        questions = {
+        questions: dict[str, Callable[[], Any]] = {
             "nodes": store.nodes,
             "newest snapshot of a node": partial(store.at, "node0003", None),
             "instants of a node, 100": partial(store.instants, "node0003", None, None, after=None, limit=100),

@@ -42,7 +42,13 @@ def create_app(
     """
     tokens = Tokens(settings.token_file)
     if store is None:
-        store = open_store(settings.store, retention=settings.retention, clock=clock, max_nodes=settings.max_nodes)
+        store = open_store(
+            settings.store,
+            retention=settings.retention,
+            clock=clock,
+            max_nodes=settings.max_nodes,
+            password_file=settings.store_password_file,
+        )
     metrics = Metrics(store.status)
     bodies = Bodies(max_body=settings.max_body, max_pending=settings.max_pending, seconds=settings.body_seconds)
     parts = Parts(

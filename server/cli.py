@@ -23,7 +23,7 @@ from common.times import parse_duration
 from server.analysis.types import AnalysisSettings
 from server.app import create_app
 from server.settings import ServerSettings, default_store
-from server.storage import Retention
+from server.storage import Retention, init_store
 
 __all__ = ["OPTIONS", "ready_line", "run", "settings_from"]
 
@@ -73,6 +73,8 @@ OPTIONS: tuple[Option, ...] = (
         " default: /var/lib/slabhound, else the user's data folder",
         metavar="URL",
     ),
+    Option("store-password-file", "file whose first line is the password for clickhouse://", metavar="FILE"),
+    Option("init", "make the store's schema, or bring it to this version, and exit", flag=True),
     Option("token-file", "file of bearer tokens, one a line; without it anybody may come in", metavar="FILE"),
     Option("retention-raw", "how long exact snapshots are kept", parse_duration, _R.snapshots, "7d"),
     Option("retention-5m", "how long 5-minute roll-ups are kept", parse_duration, _R.five_minutes, "35d"),
@@ -118,6 +120,7 @@ def settings_from(options: Namespace) -> ServerSettings:
         host=options.host,
         port=options.port,
         store=options.store or default_store(os.environ),
+        store_password_file=Path(options.store_password_file) if options.store_password_file else None,
         token_file=Path(options.token_file) if options.token_file else None,
         retention=Retention(options.retention_raw, options.retention_5m, options.retention_1h),
         max_nodes=options.max_nodes,
@@ -134,8 +137,10 @@ def settings_from(options: Namespace) -> ServerSettings:
 
 
 def run(options: Namespace) -> int:
-    """Serves until SIGTERM or SIGINT; then answers what is under way and closes the store."""
+    """Serves until SIGTERM or SIGINT; then answers what is under way and closes the store. With --init only that."""
     settings = settings_from(options)
+    if options.init:
+        return _init(settings)
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         app = create_app(settings)
@@ -162,6 +167,12 @@ def run(options: Namespace) -> int:
             backlog=2048,
         )
         _Server(config, ready_line(listener), sys.stderr).run(sockets=[listener])
+    return 0
+
+
+def _init(settings: ServerSettings) -> int:
+    done = init_store(settings.store, retention=settings.retention, password_file=settings.store_password_file)
+    print(f"slabhound server: the store is ready ({', '.join(done) if done else 'nothing was to do'})")  # noqa: T201 - the answer
     return 0
 
 

@@ -23,6 +23,8 @@ class ServerSettings:
     port: int = 8080
     """0: any free port."""
     store: str = "sqlite:///slabhound.db"
+    store_password_file: Path | None = None
+    """Its first line is the password for a clickhouse:// store."""
     token_file: Path | None = None
     """One token a line; blank lines and lines that begin with # are skipped."""
     retention: Retention = field(default_factory=Retention)

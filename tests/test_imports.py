@@ -26,6 +26,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "server.assemble": frozenset({"common", "numpy", "server.buckets"}),
     "server.analysis": frozenset({"common", "numpy", "server.analysis", "server.buckets"}),
     "server.storage": frozenset({"common", "numpy", "server.assemble", "server.buckets", "server.storage"}),
+    "server.storage.clickhouse": frozenset(
+        {"clickhouse_connect", "common", "numpy", "server.assemble", "server.buckets", "server.storage"}
+    ),
     "server.reports": frozenset(
         {"common", "pydantic", "server.analysis", "server.buckets", "server.reports", "server.storage.base"}
     ),

@@ -10,7 +10,7 @@ from common.errors import ConfigError, StoreError
 from server.storage.base import Store
 from server.storage.retention import Retention
 
-__all__ = ["open_store"]
+__all__ = ["init_store", "open_store"]
 
 
 def open_store(
@@ -19,17 +19,19 @@ def open_store(
     retention: Retention | None = None,
     clock: Callable[[], float] = time.time,
     max_nodes: int = 200_000,
+    password_file: Path | None = None,
 ) -> Store:
-    """Opens, and makes where it is missing, the store at `sqlite:///relative` or `sqlite:////absolute`.
+    """Opens the store at `sqlite:///relative` or `sqlite:////absolute` (made where it is missing) or `clickhouse://...`.
 
-    Raises ConfigError for a URL that names none, StoreError when the file cannot be used.
+    Without `retention`, a ClickHouse store that keeps its tiers for whatever time will do. Raises ConfigError for a URL
+    that names none, StoreError when the store cannot be used.
     """
-    scheme, found, rest = url.partition("://")
-    if scheme == "clickhouse":
-        raise ConfigError("store: clickhouse:// is not in this version yet: use sqlite:////absolute/path.db")
-    if scheme != "sqlite" or not found or not rest.startswith("/") or rest.endswith("/"):
-        raise ConfigError(f"store {url}: write sqlite:///relative/path.db or sqlite:////absolute/path.db")
-    path = Path(rest[1:])
+    if url.startswith("clickhouse://"):
+        from server.storage.clickhouse import ClickHouseStore, Target  # noqa: PLC0415 - SQLite's users need none of it
+
+        target = Target.parse(url, password_file=password_file)
+        return ClickHouseStore(target, retention=retention, clock=clock, max_nodes=max_nodes)
+    path = _sqlite_path(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -37,3 +39,26 @@ def open_store(
     from server.storage.sqlite import SqliteStore  # noqa: PLC0415 - another engine's users need none of it
 
     return SqliteStore(path, retention=retention, clock=clock, max_nodes=max_nodes)
+
+
+def _sqlite_path(url: str) -> Path:
+    scheme, found, rest = url.partition("://")
+    if scheme != "sqlite" or not found or not rest.startswith("/") or rest.endswith("/"):
+        raise ConfigError(
+            f"store {url}: write sqlite:///relative/path.db, sqlite:////absolute/path.db "
+            "or clickhouse://USER@HOST:8123/DATABASE"
+        )
+    return Path(rest[1:])
+
+
+def init_store(url: str, *, retention: Retention, password_file: Path | None = None) -> list[str]:
+    """Makes the store's schema or brings it to this version; gives what was done, by name.
+
+    Raises ConfigError, StoreError.
+    """
+    if url.startswith("clickhouse://"):
+        from server.storage.clickhouse import Target, init  # noqa: PLC0415 - SQLite's users need none of it
+
+        return init(Target.parse(url, password_file=password_file), retention)
+    open_store(url, retention=retention).close()  # which does all of it
+    return []

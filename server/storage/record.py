@@ -66,7 +66,8 @@ def milliseconds(seconds: float) -> int:
 def encode(received: Received, layout: str, counts: Callable[[str, Caches], bytes] | None = None) -> Record:
     """`counts` makes (or only checks) the blob of counts.
 
-    Raises SnapshotError for what no kernel says: negative counts, columns of unequal length."""
+    Raises SnapshotError for what no kernel says: negative counts, columns of unequal length.
+    """
     snapshot, caches = received.snapshot, received.snapshot.caches
     memory = snapshot.memory
     sizes: tuple[int | None, ...] = (None,) * 4

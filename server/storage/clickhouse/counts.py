@@ -49,8 +49,9 @@ def differences(caches: Caches, each: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     return num, num - _ints(caches.active_objs), odd, unused
 
 
-def restored(num: Ints, unused_objs: Ints, odd_slabs: Ints, unused_slabs: Ints, each: Ints) -> Counts:
-    """The [1, C] counts again; an absent column comes out as some numbers that nobody asks for."""
+def restored(arrays: Sequence[Ints], each: Ints) -> Counts:
+    """The [1, C] counts from the arrays of COLUMNS; an absent column comes out as some numbers that nobody asks for."""
+    num, unused_objs, odd_slabs, unused_slabs = arrays
     foretold = _foretold(num, each)
     slabs = foretold + odd_slabs if len(odd_slabs) else foretold
     active = slabs - unused_slabs if len(unused_slabs) else slabs

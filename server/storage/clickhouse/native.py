@@ -107,7 +107,8 @@ class _Reader:
 
 def unpack(data: bytes) -> Answer:
     """All blocks of an answer as one. Raises StoreError for what is cut off or of another type."""
-    reader, answer = _Reader(data), {}
+    reader = _Reader(data)
+    answer: Answer = {}
     try:
         while reader.at < len(data):
             columns, rows = reader.varint(), reader.varint()

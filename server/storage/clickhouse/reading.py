@@ -41,7 +41,7 @@ def _samples(row: Answer) -> Samples:
 def stored(node: str, row: Answer, layout: Layout) -> Stored:
     """What `find` gave, as it was sent."""
     samples = _samples(row)
-    counts = restored(*(row[name][0] for name in COLUMNS), layout.per_slab)
+    counts = restored([row[name][0] for name in COLUMNS], layout.per_slab)
     return Stored(
         to_snapshot(node, samples, counts, 0, layout.caches),
         row["boot"][0],

@@ -122,8 +122,8 @@ def _refuse_newer(target: Target, applied: dict[str, str]) -> None:
         raise StoreError(f"store {target} was written by a newer slabhound ({max(unknown)}): upgrade this one")
 
 
-def check(client: Client, retention: Retention) -> None:
-    """Raises StoreError unless the schema is this version's and keeps what `retention` promises."""
+def check(client: Client, retention: Retention | None) -> None:
+    """Raises StoreError unless the schema is this version's and keeps what `retention` promises, where it is given."""
     target = client.target
     found = client.ask(
         "SELECT count() AS n FROM system.tables WHERE database = currentDatabase() AND name = 'migrations'"
@@ -132,9 +132,9 @@ def check(client: Client, retention: Retention) -> None:
     _refuse_newer(target, applied)
     if missing := [name for name in (*MIGRATIONS, _KEPT) if name not in applied]:
         raise StoreError(
-            f"store {target} lacks the schema ({missing[0]}): run slabhound server --store URL --init once, on each server"
+            f"store {target} lacks the schema ({missing[0]}): run slabhound server --store URL --init on each server"
         )
-    if applied[_KEPT] != _detail(retention):
+    if retention is not None and applied[_KEPT] != _detail(retention):
         raise StoreError(
             f"store {target} keeps its tiers for {applied[_KEPT]}, not {_detail(retention)}: "
             "give the same --retention-raw, -5m and -1h, or run --init once with the new ones"

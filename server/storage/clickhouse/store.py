@@ -56,7 +56,7 @@ class ClickHouseStore:
         self._retention, self._max_nodes, self._clock = retention or Retention(), max_nodes, clock
         self._client = client or Client(target)
         try:
-            schema.check(self._client, self._retention)
+            schema.check(self._client, retention)
             self._forgotten = self._read_forgotten()
         except BaseException:
             self._client.close()

@@ -33,7 +33,7 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, *, password_file: Path | None = None) -> Target:
-        """The password comes from the file (its first line) where one is given, else from the URL. Raises ConfigError."""
+        """The password is the file's first line where one is given, else the URL's. Raises ConfigError."""
         shown = re.sub(r"(//[^/@]*?):[^/@]*@", r"\1:***@", url)
         parts = urlsplit(url)
         database = unquote(parts.path.removeprefix("/"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,4 +183,5 @@ def _cut(block: Block, wanted: NDArray[np.bool_]) -> Block:
 
 def _join(a: Block, b: Block) -> Block:
     order = np.argsort(np.r_[a.time, b.time], kind="stable")
-    return replace(a, **{name: np.concatenate([getattr(a, name), getattr(b, name)])[order] for name in _ARRAYS})
+    arrays: dict[str, Any] = {n: np.concatenate([getattr(a, n), getattr(b, n)])[order] for n in _ARRAYS}
+    return replace(a, **arrays)

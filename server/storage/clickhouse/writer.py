@@ -1,4 +1,4 @@
-"""Group commit: what arrives within a moment shares one insert; a batch's future is done once ClickHouse confirmed it."""
+"""Group commit: what arrives within a moment shares one insert; a future is done once ClickHouse confirmed it."""
 
 from __future__ import annotations
 

@@ -202,7 +202,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("clickhouse://me@there:8123/slab", "not in this version yet"),
+        ("clickhouse://me@there:8123/", "write clickhouse://USER@HOST:8123/DATABASE"),
+        ("clickhouse://me:secret@there:port/slab", r"me:\*\*\*@there:port/slab: the port is no number"),
+        ("clickhouse://me@there/slab?shards=2", "after \\? may stand secure=1, cluster=NAME and replicated=1"),
         ("postgres://there/slab", "write sqlite:///relative"),
         ("store.db", "write sqlite:///relative"),
         ("sqlite://store.db", "write sqlite:///relative"),
