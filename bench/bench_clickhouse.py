@@ -96,11 +96,7 @@ def measure(server: ClickHouseServer, options: argparse.Namespace) -> None:
         for what, question in questions.items():
             timed(what, question, times=3)
         if options.columns:
-            print(
-                server.ask(
-                    "SELECT table, name, sum(column_data_compressed_bytes) AS c, sum(column_data_uncompressed_bytes) FROM system.parts_columns p ARRAY JOIN [column] AS name WHERE database = 'bench' AND active GROUP BY ALL HAVING c > 20000 ORDER BY c DESC"
-                )
-            )
+            print(server.ask(_SIZES))
         for table in ("snapshots", "rollup_300", "rollup_3600"):
             server.ask(f"OPTIMIZE TABLE bench.{table} FINAL")
             where = f"database = 'bench' AND table = '{table}' AND active"
