@@ -1,0 +1,124 @@
+"""What of the ClickHouse store needs no server: the URL, the schema's text, the wire format, the coding of counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import ConfigError, StoreError
+from common.snapshot import Caches
+from server.storage.clickhouse import Target
+from server.storage.clickhouse.counts import differences, per_slab, restored
+from server.storage.clickhouse.native import pack, quote, unpack
+from server.storage.clickhouse.schema import MIGRATIONS, statements
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+COUNT = st.integers(0, 2**63 - 1)
+TEXT = st.text(st.characters(exclude_categories=()), max_size=300)
+
+
+def test_a_url_names_everything(tmp_path: Path) -> None:
+    target = Target.parse("clickhouse://me:p%40ss@ch1:9000/slabs?cluster=c-1&replicated=1&secure=1")
+    expected = Target("ch1", 9000, "me", "slabs", "p@ss", secure=True, cluster="c-1", replicated=True)
+    assert target == expected
+    assert str(target) == "clickhouse://me@ch1:9000/slabs"
+    assert "p@ss" not in repr(target)
+    (tmp_path / "password").write_text("other\nignored\n")
+    assert Target.parse("clickhouse://ch1/slabs", password_file=tmp_path / "password") == Target(
+        "ch1", 8123, "default", "slabs", "other"
+    )
+    with pytest.raises(ConfigError, match=r"nowhere: No such file or directory: see --store-password-file"):
+        Target.parse("clickhouse://ch1/slabs", password_file=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "url", ["clickhouse://ch1", "clickhouse:///slabs", "clickhouse://ch1/a-b", "clickhouse://h/a;b"]
+)
+def test_a_url_that_lacks_something(url: str) -> None:
+    with pytest.raises(ConfigError, match="write clickhouse://USER@HOST:8123/DATABASE"):
+        Target.parse(url)
+
+
+def test_the_schema_of_a_cluster_is_replicated_where_asked() -> None:
+    plain = Target("h", 8123, "me", "slabs")
+    for name in MIGRATIONS:
+        text = ";".join(statements(name, replace(plain, cluster="c", replicated=True)))
+        assert "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/slabs/snapshots', '{replica}', first)" in text
+        assert text.count("ReplicatedAggregatingMergeTree('/clickhouse") == 3
+        assert "snapshots_local" in text
+        assert "fsync_after_insert" not in text
+        single = ";".join(statements(name, plain))
+        assert "Replicated" not in single
+        assert "_local" not in single
+        assert "{" not in single
+        assert single.count("fsync_after_insert = 1") == single.count("CREATE TABLE")
+
+
+def test_literals_stay_literals() -> None:
+    assert quote("o'b\\") == "'o\\'b\\\\'"
+    assert quote(7) == "7"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(TEXT, INT64, st.floats(allow_nan=False), st.lists(INT64), st.lists(TEXT, max_size=3)), min_size=1
+    ),
+    st.integers(1, 3),
+)
+def test_columns_come_back(rows: list[tuple[str, int, float, list[int], list[str]]], blocks: int) -> None:
+    kinds = ("String", "Int64", "Float64", "Array(Int64)", "Array(String)")
+    columns = {kind: (kind, list(values)) for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)}
+    found = unpack(pack(columns) * blocks)
+    for kind, (_, values) in columns.items():
+        assert [v.tolist() if isinstance(v, np.ndarray) else v for v in found[kind]] == values * blocks
+
+
+def test_an_answer_cut_off_is_no_answer() -> None:
+    data = pack({"a": ("String", ["x" * 200]), "b": ("Array(Int64)", [[1, 2, 3]])})
+    assert unpack(b"") == {}
+    for size in range(1, len(data)):
+        with pytest.raises(StoreError, match=r"cut off|of type"):
+            unpack(data[:size])
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_counts_come_back_to_the_bit(data: st.DataObject) -> None:
+    rows = data.draw(st.integers(1, 5))
+
+    def column(values: st.SearchStrategy[int | None]) -> list[int | None]:
+        return data.draw(st.lists(values, min_size=rows, max_size=rows))
+
+    num, active = (data.draw(st.lists(COUNT, min_size=rows, max_size=rows)) for _ in range(2))
+    known = st.one_of(st.none(), COUNT)
+    caches = Caches([""] * rows, active, num, [1] * rows, objs_per_slab=column(known))
+    columns = {name: column(known) for name in ("active_slabs", "num_slabs") if data.draw(st.booleans())}
+    for name, values in columns.items():
+        setattr(caches, name, values)
+    found = restored(differences(caches, per_slab(caches)), per_slab(caches))
+    assert found.active_objs[0].tolist() == caches.active_objs
+    assert found.num_objs[0].tolist() == caches.num_objs
+    for name, values in columns.items():
+        assert getattr(found, name)[0].tolist() == [-1 if v is None else v for v in values]
+
+
+def test_without_its_client_it_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["clickhouse_connect"] = None
+from common.cli import main
+sys.exit(main(["server", "--port", "0", "--store", "clickhouse://me@127.0.0.1/slabs"], environ={}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "slabhound: store clickhouse:// needs its client: pip install 'slabhound[server,clickhouse]'\n"
+    )
