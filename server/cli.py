@@ -140,7 +140,8 @@ def run(options: Namespace) -> int:
     """Serves until SIGTERM or SIGINT; then answers what is under way and closes the store. With --init only that."""
     settings = settings_from(options)
     if options.init:
-        return _init(settings)
+        options.screen.write([_init(settings)])
+        return 0
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         app = create_app(settings)
@@ -170,10 +171,9 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _init(settings: ServerSettings) -> int:
+def _init(settings: ServerSettings) -> str:
     done = init_store(settings.store, retention=settings.retention, password_file=settings.store_password_file)
-    print(f"slabhound server: the store is ready ({', '.join(done) if done else 'nothing was to do'})")  # noqa: T201 - the answer
-    return 0
+    return f"the store is ready ({', '.join(done) if done else 'nothing was to do'})"
 
 
 def ready_line(listener: socket.socket) -> str:

@@ -13,7 +13,7 @@ from server.storage.clickhouse.native import quote
 from server.storage.clickhouse.target import Target
 from server.storage.retention import Retention
 
-__all__ = ["MIGRATIONS", "check", "init", "statements"]
+__all__ = ["MIGRATIONS", "check", "disk_query", "init", "statements"]
 
 MIGRATIONS = ("first",)
 """Names of the .sql files beside this one, oldest first. Never change one that was released: append another."""
@@ -89,6 +89,12 @@ def init(target: Target, retention: Retention, *, forget: bool = True) -> list[s
         return done
     finally:
         client.close()
+
+
+def disk_query(target: Target) -> str:
+    """What all servers hold on disk, as n."""
+    parts = f"clusterAllReplicas({quote(target.cluster)}, system.parts)" if target.cluster else "system.parts"
+    return f"SELECT sum(bytes_on_disk) AS n FROM {parts} WHERE database = {quote(target.database)}"  # noqa: S608 - quoted
 
 
 def _note(client: Client, name: str, detail: str) -> None:

@@ -188,8 +188,7 @@ class ClickHouseStore:
             (nodes,) = self._client.ask("SELECT uniqExact(node) AS n FROM nodes")["n"].tolist()
             query = f"SELECT count() AS n FROM snapshots WHERE received >= {self._forgotten[0]}"  # noqa: S608 - a number
             (snapshots,) = self._client.ask(query)["n"].tolist()
-            size = "SELECT sum(bytes_on_disk) AS n FROM system.parts WHERE database = currentDatabase()"
-            (bytes_on_disk,) = self._client.ask(size)["n"].tolist()
+            (bytes_on_disk,) = self._client.ask(schema.disk_query(self._client.target))["n"].tolist()
         except StoreError as error:
             return StoreStatus(0, 0, 0, writable=False, problem=str(error), counters=counters)
         problem = self._writer.problem
