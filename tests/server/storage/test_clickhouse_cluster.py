@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,6 +138,10 @@ def test_a_killed_shard_is_missed_loudly_and_nothing_acknowledged_is_lost(shards
         assert "a shard does not answer" in (status.problem or "")
         living = min(here)
         assert store.at(living, None) == naive.of(living)[-1]
+        again = [replace(naive.of(living)[-1].snapshot, taken_at=START + 4e5)]
+        batch = [received(item) for item in again]  # its shard, its layout: nothing of it concerns the dead one
+        assert store.append(batch).result(30) == Appended(*naive.append(batch))
+        expected = naive.window(START - 1e6, START + 1e6, 300, None, None)
         shards[1].start()
         assert everything(store) == expected
         batch = [received(snapshot(node, START + 5e5)) for node in sorted(naive.stored)]
