@@ -94,7 +94,7 @@ class StoreStatus:
     bytes_on_disk: int
     writable: bool
     problem: str | None = None
-    """One line when it is not writable, or maintenance failed."""
+    """One line when it is not writable, maintenance failed, or something stored is damaged."""
     counters: Mapping[str, float] = field(default_factory=dict)
 
 

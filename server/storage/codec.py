@@ -39,10 +39,15 @@ _local = threading.local()
 
 
 def compress(data: bytes, level: int) -> bytes:
-    """One zstd frame; the compressor is kept for each thread and level, which halves the cost of small frames."""
+    """One zstd frame; the compressor is kept for each thread and level, which halves the cost of small frames.
+
+    The checksum (four bytes) tells a damaged frame, which otherwise may give other numbers without a word.
+    """
     compressors: dict[int, zstd.ZstdCompressor] = _local.__dict__.setdefault("compressors", {})
     if level not in compressors:
-        compressors[level] = zstd.ZstdCompressor(level=level)
+        parameter = zstd.CompressionParameter
+        options: dict[int, int] = {parameter.compression_level: level, parameter.checksum_flag: 1}
+        compressors[level] = zstd.ZstdCompressor(options=options)
     return compressors[level].compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
 
 

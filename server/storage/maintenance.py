@@ -9,10 +9,12 @@ from functools import partial
 
 from server.storage.catalog import Catalog, Changes
 from server.storage.connections import ReaderPool
+from server.storage.damage import Damage
 from server.storage.layouts import LayoutBook
 from server.storage.record import milliseconds
 from server.storage.retention import (
     Retention,
+    expired_recent,
     expired_rollups,
     expired_sealed,
     forget_layouts,
@@ -35,10 +37,16 @@ class Maintenance:
     """Reads and compresses in the caller's thread; only the rows that come of it go through the writer."""
 
     def __init__(
-        self, pool: ReaderPool, writer: Writer, catalog: Catalog, book: LayoutBook, retention: Retention
+        self,
+        pool: ReaderPool,
+        writer: Writer,
+        catalog: Catalog,
+        book: LayoutBook,
+        retention: Retention,
+        damage: Damage,
     ) -> None:
         self._pool, self._writer, self._catalog, self._book = pool, writer, catalog, book
-        self._retention = retention
+        self._retention, self._damage = retention, damage
         self._alone = threading.Lock()
         self.counters: Counter[str] = Counter()
 
@@ -65,7 +73,7 @@ class Maintenance:
                 # A node's next hours are read only after its former ones are written.
                 while waiting and waiting[0][0] != last and len(sealing.recent) < _SLICE:
                     last, hours = waiting.popleft()
-                    seal_node(db, last, hours, self._book, sealing)
+                    seal_node(db, last, hours, self._book, sealing, self._damage)
             self.counters["sealed_snapshots"] += self._writer.submit(sealing.work, len(sealing.recent)).result()
             self.counters["sealed_chunks"] += len(sealing.sealed)
 
@@ -79,6 +87,9 @@ class Maintenance:
     def _forget(self, now: float) -> None:
         before = milliseconds(now - self._retention.snapshots)
         forgotten = self._repeat(partial(expired_sealed, before=before), "forgotten_chunks")
+        if damaged := self._damage.rows("recent"):  # never to be sealed
+            gone = self._writer.submit(partial(expired_recent, rows=damaged, before=before))
+            self.counters["forgotten_damaged"] += gone.result()
         for width in SPANS:
             before = milliseconds(now - self._retention.of(width))
             forgotten += self._repeat(partial(expired_rollups, width=width, before=before), "forgotten_rows")

@@ -11,6 +11,7 @@ import numpy as np
 
 from server.storage.base import Instant, Stored
 from server.storage.codec import Ints
+from server.storage.damage import Damage
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.record import decode_counts, facts_of, to_snapshot
@@ -55,45 +56,81 @@ class _Found:
 
 
 def at(
-    db: sqlite3.Connection, node: int, name: str, book: LayoutBook, boots: dict[int, str], instant: int | None
+    db: sqlite3.Connection,
+    node: int,
+    name: str,
+    book: LayoutBook,
+    boots: dict[int, str],
+    instant: int | None,
+    damage: Damage,
 ) -> Stored | None:
-    """The newest snapshot at or before `instant` (milliseconds); with None the oldest of all.
+    """The newest whole snapshot at or before `instant` (milliseconds); with None the oldest of all.
 
     Of two boots' snapshots at one instant, the greater label is the newer.
     """
     oldest = instant is None
-    candidates = list(_in_recent(db, node, boots, instant))
-    candidates += _in_sealed(db, node, boots, instant)
-    if not candidates:
-        return None
     order: Callable[..., _Found] = min if oldest else max
-    found = order(candidates, key=lambda f: (f.taken, f.boot))
-    return _fetch(db, name, book, found)
+    bound, passed = _LAST if instant is None else instant, set[tuple[str, int]]()
+    while True:
+        candidates = list(_in_recent(db, node, boots, bound, passed, oldest=oldest))
+        candidates += _in_sealed(db, node, boots, bound, passed, damage, oldest=oldest)
+        if not candidates:
+            return None
+        found = order(candidates, key=lambda f: (f.taken, f.boot))
+        with damage.skip(found.table, found.row):
+            return _fetch(db, name, book, found)
+        passed.add((found.table, found.row))
 
 
-def _in_recent(db: sqlite3.Connection, node: int, boots: dict[int, str], instant: int | None) -> Iterator[_Found]:
-    end = "min(taken)" if instant is None else "max(taken)"
-    bound = _LAST if instant is None else instant
-    query = f"SELECT {end} FROM recent WHERE node = ? AND taken <= ?"  # noqa: S608 - one of two words
-    (taken,) = db.execute(query, (node, bound)).fetchone()
-    for row, boot in db.execute("SELECT id, boot FROM recent WHERE node = ? AND taken = ?", (node, taken)):
-        yield _Found(taken, boots[boot], "recent", row)
+def _in_recent(
+    db: sqlite3.Connection,
+    node: int,
+    boots: dict[int, str],
+    bound: int,
+    passed: set[tuple[str, int]],
+    *,
+    oldest: bool,
+) -> Iterator[_Found]:
+    """Those of the first instant that has any."""
+    direction = "ASC" if oldest else "DESC"
+    query = f"SELECT id, boot, taken FROM recent WHERE node = ? AND taken <= ? ORDER BY taken {direction}"  # noqa: S608 - one of two words
+    nearest = None
+    for row, boot, taken in db.execute(query, (node, bound)):
+        if nearest not in (None, taken):
+            return
+        if ("recent", row) not in passed:
+            nearest = taken
+            yield _Found(taken, boots.get(boot, ""), "recent", row)
 
 
-def _in_sealed(db: sqlite3.Connection, node: int, boots: dict[int, str], instant: int | None) -> Iterator[_Found]:
-    if instant is None:
-        (start,) = db.execute("SELECT min(start) FROM sealed WHERE node = ?", (node,)).fetchone()
-        instant = _LAST
-        place = 0
-    else:
-        query = "SELECT start FROM sealed WHERE node = ? AND start <= ? AND first <= ? ORDER BY start DESC LIMIT 1"
-        (start,) = db.execute(query, (node, instant // HOUR, instant)).fetchone() or (None,)
-        place = -1
-    query = "SELECT id, boot, samples FROM sealed WHERE node = ? AND start = ? AND first <= ?"
-    for row, boot, blob in db.execute(query, (node, start, instant)):
-        taken: Ints = unpack_samples(blob).taken
-        within = taken[: np.searchsorted(taken, instant, side="right")]
-        yield _Found(int(within[place]), boots[boot], "sealed", row, len(within) - 1 if place else 0)
+def _in_sealed(
+    db: sqlite3.Connection,
+    node: int,
+    boots: dict[int, str],
+    bound: int,
+    passed: set[tuple[str, int]],
+    damage: Damage,
+    *,
+    oldest: bool,
+) -> Iterator[_Found]:
+    """Those of the first hour that has any: one of each chunk."""
+    direction = "ASC" if oldest else "DESC"
+    query = (
+        f"SELECT id, boot, start, samples FROM sealed WHERE node = ? AND start <= ? AND first <= ? "  # noqa: S608 - one of two words
+        f"ORDER BY start {direction}"
+    )
+    nearest = None
+    for row, boot, start, blob in db.execute(query, (node, bound // HOUR, bound)):
+        if nearest not in (None, start):
+            return
+        if ("sealed", row) in passed:
+            continue
+        with damage.skip("sealed", row):
+            taken: Ints = unpack_samples(blob).taken
+            place = 0 if oldest else int(np.searchsorted(taken, bound, side="right")) - 1
+            found = _Found(int(taken[place]), boots[boot], "sealed", row, place)
+            nearest = start
+            yield found
 
 
 def _fetch(db: sqlite3.Connection, name: str, book: LayoutBook, found: _Found) -> Stored:
@@ -125,34 +162,36 @@ def instants(
     bounds: tuple[int, int],
     after: tuple[int, str] | None,
     limit: int,
+    damage: Damage,
 ) -> list[Instant]:
     """Instants within `bounds` (milliseconds, both included), by (taken, boot), past `after`."""
     low, high = bounds
     if after is not None:
         low = max(low, after[0])
     query = (
-        f"SELECT layout, label, {RECENT_COLUMNS} FROM recent JOIN boots ON boots.id = recent.boot "  # noqa: S608 - constants only
+        f"SELECT recent.id, layout, label, {RECENT_COLUMNS} FROM recent JOIN boots ON boots.id = recent.boot "  # noqa: S608 - constants only
         "WHERE recent.node = ? AND taken BETWEEN ? AND ? AND (taken, label) > (?, ?) ORDER BY taken, label LIMIT ?"
     )
     past = after or (-1, "")
     found: dict[tuple[int, str], Instant] = {}
-    for number, label, *columns in db.execute(query, (node, low, high, *past, limit)):
-        samples = recent_samples([tuple(columns)])
-        found[columns[0], label] = _instant(samples, 0, label, book.width(number))
+    for row, number, label, *columns in db.execute(query, (node, low, high, *past, limit)):
+        with damage.skip("recent", row):
+            found[columns[0], label] = _instant(recent_samples([tuple(columns)]), 0, label, book.width(number))
     query = (
-        "SELECT start, boot, layout, samples FROM sealed WHERE node = ? AND start BETWEEN ? AND ? "
+        "SELECT id, start, boot, layout, samples FROM sealed WHERE node = ? AND start BETWEEN ? AND ? "
         "AND last >= ? AND first <= ? ORDER BY start"
     )
     hour, enough = None, 0
-    for start, boot, number, blob in db.execute(query, (node, low // HOUR, high // HOUR, low, high)):
+    for chunk, start, boot, number, blob in db.execute(query, (node, low // HOUR, high // HOUR, low, high)):
         if start != hour and enough >= limit:
             break  # whole hours only: boots of one hour interleave
         hour = start
-        samples, label = unpack_samples(blob), boots[boot]
-        for row, taken in enumerate(samples.taken.tolist()):
-            if low <= taken <= high and (taken, label) > past:
-                found[taken, label] = _instant(samples, row, label, book.width(number))
-                enough += 1
+        with damage.skip("sealed", chunk):
+            samples, label = unpack_samples(blob), boots[boot]
+            for row, taken in enumerate(samples.taken.tolist()):
+                if low <= taken <= high and (taken, label) > past:
+                    found[taken, label] = _instant(samples, row, label, book.width(number))
+                    enough += 1
     return [found[key] for key in sorted(found)[:limit]]
 
 

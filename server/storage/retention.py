@@ -14,6 +14,7 @@ from server.storage.rollups import SPANS
 
 __all__ = [
     "Retention",
+    "expired_recent",
     "expired_rollups",
     "expired_sealed",
     "forget_layouts",
@@ -49,6 +50,18 @@ class Retention:
 def _note(db: sqlite3.Connection, tier: int, until: int) -> None:
     query = "INSERT INTO forgotten VALUES (?, ?) ON CONFLICT (tier) DO UPDATE SET until = max(until, excluded.until)"
     db.execute(query, (tier, until))
+
+
+def expired_recent(db: sqlite3.Connection, changes: Changes, rows: Sequence[int], before: int) -> int:
+    """Deletes those of these unsealed rows that were received before that (milliseconds)."""
+    gone = sum(db.execute("DELETE FROM recent WHERE id = ? AND received < ?", (row, before)).rowcount for row in rows)
+    catalog = changes.catalog
+
+    def publish() -> None:
+        catalog.recent -= gone
+
+    changes.after.append(publish)
+    return gone
 
 
 def expired_sealed(db: sqlite3.Connection, changes: Changes, before: int) -> int:

@@ -11,10 +11,11 @@ from typing import Any
 from server.buckets import Block, coarsen
 from server.storage.catalog import Changes
 from server.storage.codec import Ints
+from server.storage.damage import Damage
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.reader import RECENT_COLUMNS, recent_samples
-from server.storage.record import decode_counts
+from server.storage.record import decode_counts, facts_of
 from server.storage.rollups import SPANS, pack_block, unpack_block
 from server.storage.samples import (
     Counts,
@@ -80,34 +81,42 @@ def due(db: sqlite3.Connection, now: int) -> list[tuple[int, list[int]]]:
     ]
 
 
-def seal_node(db: sqlite3.Connection, node: int, hours: Sequence[int], book: LayoutBook, into: Sealing) -> None:
-    """Adds to `into` what sealing these hours of the node takes, late snapshots merged with what is sealed already."""
+def seal_node(
+    db: sqlite3.Connection, node: int, hours: Sequence[int], book: LayoutBook, into: Sealing, damage: Damage
+) -> None:
+    """Adds to `into` what sealing these hours of the node takes, late snapshots merged with what is sealed already.
+
+    Damaged snapshots, and those whose chunk or layout is, stay in recent.
+    """
     fresh: dict[tuple[int, int], list[tuple[Block, int]]] = {}
     for hour in hours:
-        for boot, number, part in _parts(db, node, hour, book, into):
-            fresh.setdefault((boot, number), []).append(_block(part))
-            into.sealed.append(_chunk(db, node, hour, boot, number, book, part))
+        for boot, number, rows, part in _parts(db, node, hour, book, damage):
+            chunk = _chunk(db, (node, hour, boot, number), book, part, damage)
+            if chunk is not None:
+                into.recent += rows
+                into.sealed.append(chunk)
+                fresh.setdefault((boot, number), []).append(_block(part))
     for (boot, number), blocks in fresh.items():
         per_slab = book.load(db, number).per_slab
         for width in SPANS:
-            into.rollups += _merge(db, (node, width), (boot, number), blocks, per_slab)
+            into.rollups += _merge(db, (node, width), (boot, number), blocks, per_slab, damage)
 
 
 def _parts(
-    db: sqlite3.Connection, node: int, hour: int, book: LayoutBook, into: Sealing
-) -> Iterator[tuple[int, int, Part]]:
+    db: sqlite3.Connection, node: int, hour: int, book: LayoutBook, damage: Damage
+) -> Iterator[tuple[int, int, list[tuple[int]], Part]]:
     query = (
         f"SELECT id, boot, layout, counts, {RECENT_COLUMNS} FROM recent "  # noqa: S608 - constant
         "WHERE node = ? AND taken BETWEEN ? AND ? ORDER BY taken"
     )
-    groups: dict[tuple[int, int], list[tuple[Any, ...]]] = {}
-    for row, boot, number, *rest in db.execute(query, (node, hour * HOUR, (hour + 1) * HOUR - 1)):
-        into.recent.append((row,))
-        groups.setdefault((boot, number), []).append(tuple(rest))
-    for (boot, number), rows in groups.items():
-        width = book.width(number)
-        parts = [(recent_samples([row[1:]]), decode_counts(row[0], width)) for row in rows]
-        yield boot, number, concatenate(parts)
+    groups: dict[tuple[int, int], list[tuple[tuple[int], Part]]] = {}
+    for row, boot, number, blob, *rest in db.execute(query, (node, hour * HOUR, (hour + 1) * HOUR - 1)):
+        with damage.skip("recent", row):
+            facts_of(rest[-1])
+            part = recent_samples([tuple(rest)]), decode_counts(blob, len(book.load(db, number).rows))
+            groups.setdefault((boot, number), []).append(((row,), part))
+    for (boot, number), found in groups.items():
+        yield boot, number, [row for row, _ in found], concatenate([part for _, part in found])
 
 
 def _block(part: Part) -> tuple[Block, int]:
@@ -116,15 +125,20 @@ def _block(part: Part) -> tuple[Block, int]:
 
 
 def _chunk(
-    db: sqlite3.Connection, node: int, hour: int, boot: int, number: int, book: LayoutBook, part: Part
-) -> tuple[Any, ...]:
-    per_slab = book.load(db, number).per_slab
-    key = (node, hour, boot, number)
-    query = "SELECT samples, counts FROM sealed WHERE node = ? AND start = ? AND boot = ? AND layout = ?"
+    db: sqlite3.Connection, key: tuple[int, int, int, int], book: LayoutBook, part: Part, damage: Damage
+) -> tuple[Any, ...] | None:
+    """The row of that node, hour, boot and layout; None where the one there cannot be read: it is not written over."""
+    per_slab = book.load(db, key[-1]).per_slab
+    query = "SELECT id, samples, counts FROM sealed WHERE node = ? AND start = ? AND boot = ? AND layout = ?"
     before = db.execute(query, key).fetchone()
     if before:
-        samples = unpack_samples(before[0])
-        part = concatenate([(samples, unpack_counts(before[1], len(samples), per_slab)), part])
+        merged = None
+        with damage.skip("sealed", before[0]):
+            samples = unpack_samples(before[1])
+            merged = concatenate([(samples, unpack_counts(before[2], len(samples), per_slab)), part])
+        if merged is None:
+            return None
+        part = merged
     samples, counts = part
     bounds = (int(samples.taken[0]), int(samples.taken[-1]), int(samples.received.max()), len(samples))
     return (*key, *bounds, pack_samples(samples), pack_counts(counts, per_slab))
@@ -136,10 +150,15 @@ def _merge(
     series: tuple[int, int],
     fresh: list[tuple[Block, int]],
     per_slab: Ints,
+    damage: Damage,
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows of one roll-up with the fresh snapshots in them; a block never spans two rows, being of one hour."""
+    """Rows of one roll-up with the fresh snapshots in them; a block never spans two rows, being of one hour.
+
+    A damaged row is replaced: else the rest of its span would have no roll-up.
+    """
     query = (
-        "SELECT buckets, received FROM rollups WHERE node = ? AND width = ? AND start = ? AND boot = ? AND layout = ?"
+        "SELECT id, buckets, received FROM rollups "
+        "WHERE node = ? AND width = ? AND start = ? AND boot = ? AND layout = ?"
     )
     for start, group in groupby(fresh, key=lambda item: int(item[0].time[0] // SPANS[tier[1]])):
         key = (*tier, start, *series)
@@ -147,6 +166,7 @@ def _merge(
         blocks, received = [block for block, _ in items], max(at for _, at in items)
         before = db.execute(query, key).fetchone()
         if before:
-            blocks.append(unpack_block("", "", before[0], per_slab))
-            received = max(received, before[1])
+            with damage.skip("rollups", before[0]):
+                blocks.append(unpack_block("", "", before[1], per_slab))
+                received = max(received, before[2])
         yield (*key, received, pack_block(coarsen(blocks, tier[1]), per_slab))

@@ -18,6 +18,7 @@ from server.storage import ingest, migrations, reader
 from server.storage.base import Appended, Instant, NodeState, Received, Stored, StoreStatus
 from server.storage.catalog import Catalog, Node
 from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors
+from server.storage.damage import Damage
 from server.storage.instants import ceil_milliseconds, floor_milliseconds
 from server.storage.layouts import LayoutBook
 from server.storage.maintenance import Maintenance
@@ -60,7 +61,8 @@ class SqliteStore:
         self._pool = ReaderPool(path)
         self._writer = Writer(path, db, self._catalog)
         keep = retention or Retention()
-        self._maintenance = Maintenance(self._pool, self._writer, self._catalog, self._book, keep)
+        self._damage = Damage()
+        self._maintenance = Maintenance(self._pool, self._writer, self._catalog, self._book, keep, self._damage)
         self._problem: str | None = None
         self._counters: Counter[str] = Counter()
         self._closed = False
@@ -90,7 +92,8 @@ class SqliteStore:
             refused.set_exception(error)
             return refused
         future = self._writer.submit(
-            lambda db, changes: ingest.append(db, changes, records, self._book, self._max_nodes), max(len(records), 1)
+            lambda db, changes: ingest.append(db, changes, records, self._book, self._max_nodes, self._damage),
+            max(len(records), 1),
         )
         future.add_done_callback(self._count)
         return future
@@ -129,7 +132,7 @@ class SqliteStore:
         if node is None:
             return None
         with self._pool.read() as db:
-            return reader.at(db, node.id, name, self._book, self._catalog.boot_labels, instant)
+            return reader.at(db, node.id, name, self._book, self._catalog.boot_labels, instant, self._damage)
 
     def instants(
         self, node: str, start: float | None, end: float | None, *, after: tuple[float, str] | None, limit: int
@@ -143,7 +146,8 @@ class SqliteStore:
         )
         past = None if after is None else (milliseconds(after[0]), after[1])
         with self._pool.read() as db:
-            return reader.instants(db, known.id, self._book, self._catalog.boot_labels, bounds, past, limit)
+            boots = self._catalog.boot_labels
+            return reader.instants(db, known.id, self._book, boots, bounds, past, limit, self._damage)
 
     def window(
         self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None
@@ -160,7 +164,7 @@ class SqliteStore:
         for at in range(0, len(nodes), _NODES_AT_ONCE):
             series = []
             with self._pool.read() as db:
-                source = WindowReader(db, self._book, self._catalog.boot_labels, wanted)
+                source = WindowReader(db, self._book, self._catalog.boot_labels, self._damage, wanted)
                 for node in nodes[at : at + _NODES_AT_ONCE]:
                     blocks = source.blocks(node.id, low, high, width)
                     boots = assemble_boots(blocks, source.rows, width)
@@ -184,8 +188,8 @@ class SqliteStore:
             self._catalog.recent + self._catalog.sealed,
             disk_bytes(self._path),
             self._writer.problem is None and not self._closed,
-            self._writer.problem or self._problem,
-            dict(counters),
+            self._writer.problem or self._problem or self._damage.problem,
+            {**counters, "damaged_rows": self._damage.count},
         )
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.buckets import Block, CacheRow
+from server.storage.damage import UNREADABLE, Damage
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.reader import recent_samples
@@ -20,14 +21,14 @@ from server.storage.samples import Samples, to_block, unpack_counts, unpack_samp
 __all__ = ["WindowReader"]
 
 _RECENT = (
-    "SELECT boot, layout, counts, taken, received, offset, uptime, read_seconds, total, available, slab_reclaimable, "
-    "slab_unreclaimable, '' FROM recent WHERE node = ? AND taken BETWEEN ? AND ?"
+    "SELECT boot, layout, id, counts, taken, received, offset, uptime, read_seconds, total, available, "
+    "slab_reclaimable, slab_unreclaimable, '' FROM recent WHERE node = ? AND taken BETWEEN ? AND ?"
 )
 _SEALED = (
-    "SELECT start, boot, layout, samples, counts FROM sealed "
+    "SELECT id, start, boot, layout, samples, counts FROM sealed "
     "WHERE node = ? AND start BETWEEN ? AND ? AND first <= ? AND last >= ?"
 )
-_ROLLUPS = "SELECT boot, layout, buckets FROM rollups WHERE node = ? AND width = ? AND start BETWEEN ? AND ?"
+_ROLLUPS = "SELECT id, boot, layout, buckets FROM rollups WHERE node = ? AND width = ? AND start BETWEEN ? AND ?"
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class WindowReader:
     db: sqlite3.Connection
     book: LayoutBook
     boots: Mapping[int, str]
+    damage: Damage
     caches: Collection[str] | None = None
     rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """The rows kept of each layout met, as server.assemble wants them."""
@@ -76,50 +78,74 @@ class WindowReader:
         groups: dict[tuple[int, int], list[tuple[object, ...]]] = {}
         for row in self.db.execute(_RECENT, (node, low, high)):
             groups.setdefault(row[:2], []).append(row[2:])
-        for (boot, number), rows in groups.items():
-            columns = self._kept(number)
-            samples = recent_samples([row[1:] for row in rows])
-            num, active = decode_pair([row[0] for row in rows], self.book.width(number))  # type: ignore[misc] # counts
-            if columns is not None:
-                num, active = num[:, columns], active[:, columns]
-            yield to_block(self.boots[boot], self.book.hash(number), samples, num, active)
+        for series, rows in groups.items():
+            try:
+                yield self._recent_block(series, rows)
+            except UNREADABLE:
+                for row in rows:  # some of them are at fault: the others shall be seen
+                    block = None
+                    with self.damage.skip("recent", row[0]):  # type: ignore[arg-type] # its number
+                        block = self._recent_block(series, [row])
+                    if block is not None:
+                        yield block
+
+    def _recent_block(self, series: tuple[int, int], rows: list[tuple[object, ...]]) -> Block:
+        boot, number = series
+        columns = self._kept(number)
+        samples = recent_samples([row[2:] for row in rows])
+        num, active = decode_pair([row[1] for row in rows], self.book.width(number))  # type: ignore[misc] # counts
+        if columns is not None:
+            num, active = num[:, columns], active[:, columns]
+        return to_block(self.boots[boot], self.book.hash(number), samples, num, active)
 
     def _snapshots(self, node: int, low: int, high: int) -> Iterator[Block]:
-        """Sealed snapshots; where they are forgotten, what the roll-ups still know of whole buckets."""
+        """Sealed snapshots; where they are forgotten or damaged, what the roll-ups still know of whole buckets."""
         if low > high:
             return
-        hours = set()
+        hours, lost = set(), False
         query = (node, low // HOUR, high // HOUR, high, low)
-        for start, boot, number, samples_blob, counts_blob in self.db.execute(_SEALED, query):
-            columns, samples = self._kept(number), unpack_samples(samples_blob)
-            per_slab = self.book.load(self.db, number).per_slab
-            counts = unpack_counts(counts_blob, len(samples), per_slab, columns, slabs=False)
-            inside = np.flatnonzero((samples.taken >= low) & (samples.taken <= high))
+        for row, start, boot, number, samples_blob, counts_blob in self.db.execute(_SEALED, query):
+            block = None
+            with self.damage.skip("sealed", row):
+                columns, samples = self._kept(number), unpack_samples(samples_blob)
+                per_slab = self.book.load(self.db, number).per_slab
+                counts = unpack_counts(counts_blob, len(samples), per_slab, columns, slabs=False)
+                inside = np.flatnonzero((samples.taken >= low) & (samples.taken <= high))
+                num, active = counts.num_objs, counts.active_objs
+                if len(inside) < len(samples):
+                    samples, num, active = _without_facts(samples).take(inside), num[inside], active[inside]
+                block = to_block(self.boots[boot], self.book.hash(number), samples, num, active)
+            if block is None:
+                lost = True
+                continue
             hours.add(start)
-            num, active = counts.num_objs, counts.active_objs
-            if len(inside) < len(samples):
-                samples, num, active = _without_facts(samples).take(inside), num[inside], active[inside]
-            yield to_block(self.boots[boot], self.book.hash(number), samples, num, active)
-        if low < self._forgotten.get(0, 0):
+            yield block
+        if lost or low < self._forgotten.get(0, 0):
             tier = min(SPANS)
             for block in self._buckets(node, *_whole(low, high, tier), tier):
                 yield from _outside(block, hours)
 
     def _buckets(self, node: int, first: int, end: int, tier: int) -> Iterator[Block]:
-        """Buckets of `tier` seconds within [first, end), both on its grid; where forgotten, of the next tier."""
+        """Buckets of `tier` seconds within [first, end), both on its grid; where they are gone, of the next tier."""
         if first >= end:
             return
         span = SPANS[tier] * 1000
         hours: set[int] = set()
-        for boot, number, blob in self.db.execute(_ROLLUPS, (node, tier, first // span, (end - 1) // span)):
-            columns = self._kept(number)
-            per_slab = self.book.load(self.db, number).per_slab
-            block = unpack_block(self.boots[boot], self.book.hash(number), blob, per_slab, columns)
+        lost = False
+        for row, boot, number, blob in self.db.execute(_ROLLUPS, (node, tier, first // span, (end - 1) // span)):
+            block = None
+            with self.damage.skip("rollups", row):
+                columns = self._kept(number)
+                per_slab = self.book.load(self.db, number).per_slab
+                block = unpack_block(self.boots[boot], self.book.hash(number), blob, per_slab, columns)
+            if block is None:
+                lost = True
+                continue
             block = _cut(block, (block.time * 1000 >= first - 0.5) & (block.time * 1000 < end - 0.5))
             hours.update(_hours(block).tolist())
             yield block
         coarser = [w for w in SPANS if w > tier]
-        if coarser and first < self._forgotten.get(tier, 0):
+        if coarser and (lost or first < self._forgotten.get(tier, 0)):
             for block in self._buckets(node, *_whole(first, end - 1, coarser[0]), coarser[0]):
                 yield from _outside(block, hours)
 

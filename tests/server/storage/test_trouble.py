@@ -17,6 +17,7 @@ from common.snapshot import layout_hash
 from server.storage import Retention, ingest, open_store
 from server.storage.catalog import Changes
 from server.storage.connections import connect, translate
+from server.storage.damage import Damage
 from server.storage.migrations import MIGRATIONS, check, migrate
 from server.storage.record import encode
 from server.storage.retention import forget_layouts
@@ -114,7 +115,7 @@ def test_a_layout_that_comes_back_as_it_is_forgotten_is_kept(store: SqliteStore)
         """The two in one transaction, as group commit may have them."""
         db.execute("DELETE FROM recent")
         gone = forget_layouts(db, changes, [book.ids[key]], book)
-        ingest.append(db, changes, [record], book, 10)
+        ingest.append(db, changes, [record], book, 10, Damage())
         return gone
 
     assert store._writer.submit(both).result(20) == 1

@@ -1,0 +1,178 @@
+"""Damaged rows: found by a check, left out by everything that reads, counted, and no trouble to anybody else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.storage import Retention, open_store
+from server.storage.base import Store
+from server.storage.checks import check_store
+from tests.server.storage.histories import START, received, snapshot
+
+HOUR, DAY = 3600.0, 86400.0
+NODES = ("a", "b")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Two nodes, three hours sealed, a fourth open."""
+    path = tmp_path / "store.db"
+    store = open_store(f"sqlite:///{path}")
+    for step in range(46):
+        at = START + 300 * step
+        store.append([received(snapshot(node, at, 10 + step)) for node in NODES]).result(20)
+    store.maintain(START + 3 * HOUR + 400)
+    assert store.status().counters["sealed_chunks"] == 6
+    store.close()
+    return path
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+def damage(path: Path, table: str, column: str, where: str) -> None:
+    """Turns a byte in the middle of some blobs."""
+    db = sqlite3.connect(path)
+    with db:
+        rows = db.execute(f"SELECT id, {column} FROM {table} WHERE {where}").fetchall()
+        assert rows
+        for row, blob in rows:
+            half = len(blob) // 2
+            bad = blob[:half] + bytes([blob[half] ^ 0x55]) + blob[half + 1 :]
+            db.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (bad, row))
+    db.close()
+
+
+def samples(store: Store, start: float, end: float, width: int) -> dict[str, int]:
+    return {s.node: sum(int(b.samples.sum()) for b in s.boots) for s in store.window(start, end, width)}
+
+
+def problems(path: Path) -> list[str]:
+    return check_store(path, lambda *_: None).problems
+
+
+def test_a_sound_store_has_no_problems(path: Path) -> None:
+    told: list[float] = []
+    found = check_store(path, lambda done, total, _: told.append(done / total))
+    assert found.problems == []
+    assert found.snapshots == 92
+    assert found.rows == {"nodes": 2, "boots": 2, "layouts": 1, "recent": 20, "sealed": 6, "rollups": 4}
+    assert told[-1] == 1
+
+
+@pytest.mark.parametrize("column", ["samples", "counts"])
+def test_a_damaged_chunk_is_left_out_and_the_rest_answers(path: Path, store: Store, column: str) -> None:
+    hour = START // HOUR + 1
+    damage(path, "sealed", column, f"start = {hour} AND node = 1")
+    (line,) = problems(path)
+    assert line.startswith("sealed ")
+    assert "does not decode: ZstdError" in line
+    window = START, START + 4 * HOUR
+    assert samples(store, *window, 60) == {"a": 46, "b": 46}  # what is lost is taken from the roll-ups
+    assert samples(store, *window, 300) == {"a": 46, "b": 46}
+    within = store.at("a", START + 1.5 * HOUR)
+    assert within is not None
+    assert within.snapshot.taken_at == START + HOUR - 300  # the newest whole one before
+    beside = store.at("b", START + 1.5 * HOUR)
+    assert beside is not None
+    assert beside.snapshot.taken_at == START + 1.5 * HOUR
+    assert len(store.instants("b", None, None, after=None, limit=99)) == 46
+    assert len(store.instants("a", None, None, after=None, limit=99)) == (34 if column == "samples" else 46)
+    status = store.status()
+    assert status.writable
+    assert status.counters["damaged_rows"] == 1
+    assert status.problem is not None
+    assert status.problem.startswith("1 damaged rows are left out")
+
+
+def test_the_oldest_snapshot_is_the_oldest_whole_one(path: Path, store: Store) -> None:
+    damage(path, "sealed", "counts", f"start = {START // HOUR} AND node = 1")
+    first = store.first("a")
+    assert first is not None
+    assert first.snapshot.taken_at == START + HOUR
+
+
+def test_a_damaged_rollup_costs_its_own_hours_only(path: Path, store: Store) -> None:
+    damage(path, "rollups", "buckets", "width = 300 AND node = 1")
+    assert problems(path)[0].startswith("rollups ")
+    assert samples(store, START, START + 4 * HOUR, 300) == {"a": 46, "b": 46}  # from the hourly ones
+    store.maintain(START + DAY)  # merges into it: what comes is kept, what was is lost
+    assert problems(path) == []
+    assert store.status().counters["damaged_rows"] == 1
+
+
+def test_damage_stops_neither_sealing_nor_forgetting(path: Path) -> None:
+    damage(path, "sealed", "samples", f"start = {START // HOUR} AND node = 1")
+    damage(path, "recent", "counts", f"node = 1 AND taken = {int(START + 3 * HOUR) * 1000}")
+    store = open_store(f"sqlite:///{path}", retention=Retention(DAY, DAY, DAY))
+    late = [received(snapshot(node, START + 60, 5), delay=5 * HOUR) for node in NODES]
+    again = received(snapshot("a", START, 10))  # nobody can tell that it was there
+    assert store.append([*late, again]).result(20).stored == 3
+    store.maintain(START + 8 * HOUR)
+    status = store.status()
+    assert status.counters["sealed_snapshots"] == 20  # 19 of the last hour, and the late one of b
+    assert status.counters["damaged_rows"] == 2
+    assert samples(store, START, START + 4 * HOUR, 60) == {"a": 46 - 1 + 2, "b": 47}
+    late_one = store.at("a", START + 90)
+    assert late_one is not None
+    assert late_one.snapshot == late[0].snapshot  # waits, readable, until the chunk is forgotten
+    store.maintain(START + 1.5 * DAY)
+    store.maintain(START + 3 * DAY)
+    assert (store.nodes(), store.status().snapshots) == ([], 0)
+    store.close()
+    assert problems(path) == []
+
+
+def test_a_missing_layout_is_named(path: Path, store: Store) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("DELETE FROM layouts")
+    db.close()
+    lines = problems(path)
+    assert len(lines) == 30
+    assert all("layout 1 is missing" in line for line in lines)
+    assert samples(store, START, START + 4 * HOUR, 300) == {}
+    store.maintain(START + DAY)
+    assert store.at("a", None) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE sealed SET boot = 99 WHERE id = 1", "sealed 1: refers to boot 99 of node 1, which is not there"),
+        ("UPDATE sealed SET snapshots = 3 WHERE id = 1", "sealed 1: holds 12 snapshots that are not the 3 it says"),
+        ("UPDATE rollups SET start = 7 WHERE id = 1", "rollups 1: holds buckets of other hours than its own"),
+        ("UPDATE totals SET value = 5 WHERE name = 'sealed'", "totals sealed: 5 snapshots are said to be sealed"),
+        ("UPDATE layouts SET hash = 'x'", "layouts 1: its columns are not those of its hash x"),
+        ("UPDATE recent SET facts = '{' WHERE id = 92", "recent 92: does not decode: JSONDecodeError"),
+        ("DELETE FROM nodes WHERE name = 'b'", "boots 2: refers to node 2, which is not there"),
+        ("DELETE FROM migrations", "schema: 2026-11-first is missing: start the server on it once"),
+    ],
+)
+def test_what_does_not_fit_together_is_named(path: Path, statement: str, says: str) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        assert db.execute(statement).rowcount
+    db.close()
+    assert any(line.startswith(says) for line in problems(path))
+
+
+def test_a_damaged_page_is_a_problem_not_an_end(path: Path) -> None:
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'rollups'").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * 100)
+    lines = problems(path)
+    assert any(line.startswith("file ") for line in lines)
+    assert any(line.startswith("rollups cannot be read to its end") for line in lines)
