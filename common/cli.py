@@ -43,6 +43,7 @@ COMMANDS = {
     "caches": Command("common.commands.caches", "every slab cache a server knows"),
     "compare": Command("common.commands.compare", "one cache on every node, side by side"),
     "show": Command("common.commands.show", "one node: its facts, its biggest caches and how they grow"),
+    "store": Command("server.store_command", "check, shrink or back up the server's SQLite store", server=True),
     "demo": Command("server.demo", "a whole fleet on this machine, with one leak", server=True),
 }
 

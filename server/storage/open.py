@@ -10,7 +10,7 @@ from common.errors import ConfigError, StoreError
 from server.storage.base import Store
 from server.storage.retention import Retention
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "sqlite_path"]
 
 
 def open_store(
@@ -24,12 +24,10 @@ def open_store(
 
     Raises ConfigError for a URL that names none, StoreError when the file cannot be used.
     """
-    scheme, found, rest = url.partition("://")
+    scheme, _, _ = url.partition("://")
     if scheme == "clickhouse":
         raise ConfigError("store: clickhouse:// is not in this version yet: use sqlite:////absolute/path.db")
-    if scheme != "sqlite" or not found or not rest.startswith("/") or rest.endswith("/"):
-        raise ConfigError(f"store {url}: write sqlite:///relative/path.db or sqlite:////absolute/path.db")
-    path = Path(rest[1:])
+    path = sqlite_path(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -37,3 +35,11 @@ def open_store(
     from server.storage.sqlite import SqliteStore  # noqa: PLC0415 - another engine's users need none of it
 
     return SqliteStore(path, retention=retention, clock=clock, max_nodes=max_nodes)
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///` URL. Raises ConfigError for any other."""
+    scheme, found, rest = url.partition("://")
+    if scheme != "sqlite" or not found or not rest.startswith("/") or rest.endswith("/"):
+        raise ConfigError(f"store {url}: write sqlite:///relative/path.db or sqlite:////absolute/path.db")
+    return Path(rest[1:])
