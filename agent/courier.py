@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import Protocol
 
+from agent.packing import Entry, Fresh, in_full
 from agent.pusher import Outcome, Verdict
 from agent.spool import Spool
 from common.times import format_duration
@@ -32,7 +33,7 @@ class _Pusher(Protocol):
     @property
     def live(self) -> bool: ...
 
-    def push(self, entries: list[bytes], /) -> Outcome: ...
+    def push(self, entries: list[Entry], /) -> Outcome: ...
 
 
 class Courier:
@@ -55,7 +56,9 @@ class Courier:
         self._clock = clock
         self._random = random or Random()  # noqa: S311 - spreads load, keeps no secret
         self._waiting = waiting
-        self._hand: bytes | None = None
+        self._hand: Entry | None = None
+        self._spooled: tuple[int, Fresh] | None = None
+        """What was spooled last, with its number, while it is in memory still: alone it goes in short."""
         self._moved = 0
         """The number in the spool of what was in hand when its push began."""
         self._next_at = float("-inf")
@@ -79,7 +82,7 @@ class Courier:
         """Snapshots that the server will never take, since the start."""
         return self._spool.rejected
 
-    def offer(self, entry: bytes) -> None:
+    def offer(self, entry: Entry) -> None:
         """Takes a fresh snapshot."""
         self._spool.touch()
         if self._pusher.live and not len(self._spool) and self._hand is None:
@@ -94,9 +97,10 @@ class Courier:
             self._moved = self._add(self._hand, flush=flush)
             self._hand = None
 
-    def _add(self, entry: bytes, *, flush: bool = True) -> int:
+    def _add(self, entry: Entry, *, flush: bool = True) -> int:
         had_room = self._spool.dropped == self._dropped_before
-        number = self._spool.add(entry, flush=flush)
+        number = self._spool.add(in_full(entry), flush=flush)
+        self._spooled = (number, entry) if isinstance(entry, Fresh) else None
         if had_room and self._spool.dropped > self._dropped_before:
             self._say(f"the spool ({self._spool.place}) is full: giving up the oldest snapshots from now on")
         return number
@@ -104,12 +108,9 @@ class Courier:
     def send(self) -> Outcome:
         """One request; plans the next. What it does not confirm stays, also when `waiting` ends it by an exception."""
         self._moved = 0
-        if self._hand is not None:
-            numbered = [(0, self._hand)]
-        else:
-            numbered = self._spool.oldest(self._size)
-            if not numbered:
-                return Outcome(Verdict.STORED)
+        numbered = self._next()
+        if not numbered:
+            return Outcome(Verdict.STORED)
         with self._waiting():
             outcome = self._pusher.push([entry for _, entry in numbered])
         if outcome.verdict is Verdict.STORED:
@@ -124,10 +125,19 @@ class Courier:
             self._refused(*numbered[0], outcome)
         return outcome
 
+    def _next(self) -> list[tuple[int, Entry]]:
+        """What to send, with the numbers in the spool, 0 for what is not there."""
+        if self._hand is not None:
+            return [(0, self._hand)]
+        oldest = self._spool.oldest(self._size)
+        if self._spooled is not None and [number for number, _ in oldest] == [self._spooled[0]]:
+            return [self._spooled]
+        return list(oldest)
+
     def _stored(self, numbers: list[int]) -> None:
         for number in numbers:
             self._spool.remove(number or self._moved)
-        self._hand = None
+        self._hand = self._spooled = None
         self._drained += len(numbers)
         self._failures = 0
         self._size = min(self._most, self._size * 2)
@@ -171,11 +181,11 @@ class Courier:
         self._drained = 0
         self._dropped_before = self._spool.dropped
 
-    def _refused(self, number: int, entry: bytes, outcome: Outcome) -> None:
+    def _refused(self, number: int, entry: Entry, outcome: Outcome) -> None:
         self._spool.remove(number or self._moved)
-        self._hand = None
+        self._hand = self._spooled = None
         self._failures = 0
         self._next_at = self._clock()
-        self._spool.reject(entry, str(outcome.status or "damaged"))
+        self._spool.reject(in_full(entry), str(outcome.status or "damaged"))
         fate = f"set aside in {self._spool.place}/rejected" if self._spool.lasting else "given up"
         self._say(f"the server refuses a snapshot for good: {outcome.reason}; {fate} ({self._spool.rejected} so far)")

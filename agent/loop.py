@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
 from agent.collector import Collector
 from agent.container import partial_view
 from agent.courier import Courier
-from agent.pusher import Outcome, Verdict, pack
+from agent.packing import Fresh
+from agent.pusher import Outcome, Verdict
 from agent.schedule import Schedule
 from agent.stop import Stopper, Stopping
 from common.errors import ReadError
-from common.snapshot import Snapshot, to_wire
+from common.snapshot import Snapshot
 
 __all__ = ["Agent"]
 
@@ -111,4 +111,4 @@ class Agent:
         if self._collector.skipped != self._skipped:
             self._skipped = self._collector.skipped
             self._say(f"warning: {self._skipped} lines of slabinfo are no rows and are left out")
-        self._courier.offer(pack(json.dumps(to_wire(snapshot), separators=(",", ":"))))
+        self._courier.offer(Fresh(snapshot))

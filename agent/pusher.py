@@ -12,31 +12,21 @@ from enum import Enum
 
 import httpx
 
+from agent.layouts import KnownLayout
+from agent.packing import Entry, Fresh, in_full, pack_array
 from agent.token import TokenFile
 from agent.transport import OneConnection
 from common import __version__
 from common.errors import ConfigError
 from common.times import format_time
 
-__all__ = ["Outcome", "Pusher", "Verdict", "pack", "unpack"]
+__all__ = ["Outcome", "Pusher", "Verdict"]
 
 PATH = "/api/v1/snapshots"
-LEVEL = 6
-GZIP = 31
-"""zlib's wbits for a gzip stream."""
+UNKNOWN = 409
+"""HTTP status: a layout is not known there, send the caches in full."""
 LONGEST_WAIT = 3600.0
 """Seconds: a Retry-After beyond is taken as this, lest a wrong one silence the node."""
-
-
-def pack(text: str) -> bytes:
-    """One snapshot's JSON as a gzip stream that ends in a line feed: a spooled file is an .ndjson.gz."""
-    squeeze = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
-    return squeeze.compress(text.encode()) + squeeze.compress(b"\n") + squeeze.flush()
-
-
-def unpack(entry: bytes) -> bytes:
-    """The JSON bytes of a packed snapshot. Raises zlib.error."""
-    return zlib.decompress(entry, GZIP)
 
 
 class Verdict(Enum):
@@ -88,6 +78,7 @@ class Pusher:
         self._transport = transport
         self._token = token
         self._wall = wall
+        self._layout = KnownLayout()
         self._client = httpx.Client(
             transport=transport,
             trust_env=False,
@@ -99,8 +90,33 @@ class Pusher:
         """Whether the next push needs no new connection."""
         return isinstance(self._transport, OneConnection) and self._transport.live
 
-    def push(self, entries: Sequence[bytes]) -> Outcome:
-        """Sends packed snapshots in one request; one as it is, several as a JSON array."""
+    def push(self, entries: Sequence[Entry]) -> Outcome:
+        """Sends snapshots in one request, one as it is, several as a JSON array; in a second one where hashes fail."""
+        if len(entries) == 1 and isinstance(entries[0], Fresh):
+            return self._push_fresh(entries[0])
+        try:
+            return self._post(in_full(entries[0]) if len(entries) == 1 else pack_array(entries))
+        except zlib.error:
+            return Outcome(Verdict.REFUSED, "a file in the spool is damaged")
+
+    def _push_fresh(self, fresh: Fresh) -> Outcome:
+        """Without its layout where the server knows that; whatever else is refused is judged by the full form."""
+        layout = self._layout.of(fresh.snapshot.caches)
+        first = None
+        if layout is not None:
+            first = self._post(fresh.short(layout))
+            if first.status != UNKNOWN and first.verdict is not Verdict.REFUSED:
+                if first.verdict is Verdict.STORED:
+                    self._layout.taken()
+                return first
+        outcome = self._post(fresh.full())
+        if outcome.verdict is Verdict.STORED:
+            if first is not None:
+                self._layout.missed(understood=first.status == UNKNOWN)
+            self._layout.learnt()
+        return outcome
+
+    def _post(self, body: bytes) -> Outcome:
         headers = {
             "Content-Type": "application/json",
             "Content-Encoding": "gzip",
@@ -108,10 +124,6 @@ class Pusher:
         }
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.value()}"
-        try:
-            body = entries[0] if len(entries) == 1 else _array(entries)
-        except zlib.error:
-            return Outcome(Verdict.REFUSED, "a file in the spool is damaged")
         try:
             answer = self._client.post(self._url, content=body, headers=headers)
         except httpx.TransportError as error:
@@ -146,15 +158,6 @@ class Pusher:
 
     def close(self) -> None:
         self._client.close()
-
-
-def _array(entries: Sequence[bytes]) -> bytes:
-    squeeze = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
-    parts = []
-    for number, entry in enumerate(entries):
-        parts += [squeeze.compress(b"," if number else b"["), squeeze.compress(unpack(entry))]
-    parts += [squeeze.compress(b"]"), squeeze.flush()]
-    return b"".join(parts)
 
 
 def _http_date(text: str) -> float | None:

@@ -44,6 +44,7 @@ COMMANDS = {
     "compare": Command("common.commands.compare", "one cache on every node, side by side"),
     "show": Command("common.commands.show", "one node: its facts, its biggest caches and how they grow"),
     "copy": Command("server.copy", "copy all snapshots from one store to another, of whichever engine", server=True),
+    "store": Command("server.store_command", "check, shrink or back up the server's SQLite store", server=True),
     "demo": Command("server.demo", "a whole fleet on this machine, with one leak", server=True),
 }
 

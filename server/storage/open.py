@@ -10,7 +10,7 @@ from common.errors import ConfigError, StoreError
 from server.storage.base import Store
 from server.storage.retention import Retention
 
-__all__ = ["init_store", "open_store"]
+__all__ = ["init_store", "open_store", "sqlite_path"]
 
 
 def open_store(
@@ -31,7 +31,7 @@ def open_store(
 
         target = Target.parse(url, password_file=password_file)
         return ClickHouseStore(target, retention=retention, clock=clock, max_nodes=max_nodes)
-    path = _sqlite_path(url)
+    path = sqlite_path(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,7 +41,8 @@ def open_store(
     return SqliteStore(path, retention=retention, clock=clock, max_nodes=max_nodes)
 
 
-def _sqlite_path(url: str) -> Path:
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///` URL. Raises ConfigError for any other."""
     scheme, found, rest = url.partition("://")
     if scheme != "sqlite" or not found or not rest.startswith("/") or rest.endswith("/"):
         raise ConfigError(

@@ -11,7 +11,8 @@ from random import Random
 import pytest
 
 from agent.courier import BATCH, LONGEST_WAIT, Courier
-from agent.pusher import Outcome, Pusher, Verdict, pack
+from agent.packing import Entry, pack
+from agent.pusher import Outcome, Pusher, Verdict
 from agent.spool import BLOCK, DiskSpool
 from agent.transport import OneConnection
 from tests.agent.fake_server import Answer, FakeServer, Received, serve
@@ -281,7 +282,7 @@ def test_an_interrupted_push_loses_nothing(tmp_path: Path) -> None:
     class Hanging:
         live = True
 
-        def push(self, _entries: list[bytes], /) -> Outcome:
+        def push(self, _entries: list[Entry], /) -> Outcome:
             raise Interrupted
 
     spool = DiskSpool(tmp_path / "spool", limit=100 * BLOCK)
@@ -301,7 +302,7 @@ def test_what_is_kept_while_it_is_pushed_is_not_sent_twice(tmp_path: Path) -> No
     class Moving:
         live = True
 
-        def push(self, _entries: list[bytes], /) -> Outcome:
+        def push(self, _entries: list[Entry], /) -> Outcome:
             courier.keep()
             assert len(spool) == 1
             return Outcome(Verdict.STORED, status=201)

@@ -10,7 +10,8 @@ import pytest
 from agent.collector import Collector, Identity
 from agent.courier import Courier
 from agent.loop import Agent
-from agent.pusher import Outcome, Verdict, unpack
+from agent.packing import Entry, in_full, unpack
+from agent.pusher import Outcome, Verdict
 from agent.reader import ProcReader
 from agent.schedule import Schedule
 from agent.spool import BLOCK, DiskSpool
@@ -61,9 +62,9 @@ class Day:
             sleep=self.sleep,
         )
 
-    def push(self, entries: list[bytes], /) -> Outcome:
+    def push(self, entries: list[Entry], /) -> Outcome:
         for entry in entries:
-            assert unpack(entry)
+            assert unpack(in_full(entry))
         self.pushed.append((self.now, len(entries)))
         return self.outcomes.pop(0) if self.outcomes else Outcome(Verdict.STORED, status=201)
 
@@ -104,7 +105,7 @@ def test_the_clock_goes_on_while_the_server_is_away(kernel: Kernel, tmp_path: Pa
 def test_the_end_keeps_what_is_in_hand(kernel: Kernel, tmp_path: Path) -> None:
     day = Day(kernel, tmp_path, until=1e9)
 
-    def hang(entries: list[bytes], /) -> Outcome:
+    def hang(entries: list[Entry], /) -> Outcome:
         assert len(entries) == 1
         day.stopper.handle()
         pytest.fail("the push went on")

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from agent.pusher import LONGEST_WAIT, Outcome, Pusher, Verdict, pack, unpack
+from agent.packing import pack
+from agent.pusher import LONGEST_WAIT, Outcome, Pusher, Verdict
 from agent.token import TokenFile
 from agent.transport import OneConnection
 from common.errors import ConfigError
@@ -29,10 +30,6 @@ def pushed(answer: Answer, *names: str, **options: Any) -> tuple[Outcome, Any]:
         outcome = pusher.push(entries(*(names or ("a",))))
         pusher.close()
         return outcome, server.received[0]
-
-
-def test_packing_is_undone_by_unpacking() -> None:
-    assert unpack(pack('{"a":1}')) == b'{"a":1}\n'
 
 
 def test_one_snapshot_goes_as_it_is() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.pusher import pack
+from agent.packing import pack
 from agent.spool import BLOCK, DiskSpool, MemorySpool, Spool
 from common.errors import ConfigError
 
