@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     """Gives the exit status: 1 when a check found problems. Raises ConfigError, StoreError."""
     url = options.store or default_store(os.environ)
     if url.startswith("clickhouse://"):
-        raise ConfigError("store: this looks after SQLite stores; ClickHouse has tools of its own (CHECK TABLE, BACKUP)")
+        raise ConfigError("store: this is for SQLite; ClickHouse has tools of its own (CHECK TABLE, BACKUP)")
     path = sqlite_path(url)
     if (options.action == "backup") != (options.file is not None):
         raise ConfigError(
