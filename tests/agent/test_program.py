@@ -48,7 +48,7 @@ def until(condition: Any) -> None:
 
 
 def spooled(tmp_path: Path) -> list[dict[str, Any]]:
-    return [json.loads(gzip.decompress(path.read_bytes())) for path in sorted((tmp_path / "spool").glob("0*"))]
+    return [json.loads(gzip.decompress(path.read_bytes())) for path in sorted((tmp_path / "spool").glob("0*.gz"))]
 
 
 def sent(server: FakeServer) -> list[str]:
