@@ -87,7 +87,7 @@ def run(options: Namespace) -> int:
     from agent.light import load_httpx  # noqa: PLC0415 - before anything that would load OpenSSL
 
     load_httpx(tls=tls)
-    from agent.assembly import assemble  # noqa: PLC0415 - same
+    from agent.assembly import assemble  # noqa: PLC0415 - as above, only when used
 
     return assemble(options, tls=tls, say=say)
 

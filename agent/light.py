@@ -35,4 +35,4 @@ def load_httpx(*, tls: bool) -> None:
     if not tls and "httpx" not in modules:
         with suppress(ImportError), without_openssl(modules):
             import httpx  # noqa: PLC0415 - http.client comes with it, and only the place of loading matters
-    import httpx  # noqa: F401, PLC0415 - same
+    import httpx  # noqa: F401, PLC0415 - as above, only when used

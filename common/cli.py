@@ -96,7 +96,7 @@ def build_parser(name: str, module: Any, *, width: int = 100) -> ArgumentParser:
     """The parser of one command: its options, `--config`, and the arguments its module adds."""
     from argparse import ArgumentParser, HelpFormatter  # noqa: PLC0415 - the overview and --version do without
 
-    from common.config import variable  # noqa: PLC0415 - same
+    from common.config import variable  # noqa: PLC0415 - as above, only when used
 
     class Parser(ArgumentParser):
         def error(self, message: str) -> Any:
@@ -147,7 +147,7 @@ def _command(
     name: str, rest: list[str], config: str | None, environ: Mapping[str, str], out: TextIO, err: TextIO
 ) -> int:
     from common.config import resolve  # noqa: PLC0415 - the overview and --version do without
-    from common.terminal.screen import Screen  # noqa: PLC0415 - same
+    from common.terminal.screen import Screen  # noqa: PLC0415 - as above, only when used
 
     module = import_module(COMMANDS[name].module)
     screen = Screen(out, err, environ)

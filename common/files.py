@@ -53,7 +53,7 @@ def unpacked(file: BinaryIO | io.RawIOBase, name: str) -> io.BufferedReader:
 
         return io.BufferedReader(_Guarded(gzip.GzipFile(fileobj=guarded), name, guarded))
     if magic == _ZSTD:
-        from common.zstd import zstd  # noqa: PLC0415 - same
+        from common.zstd import zstd  # noqa: PLC0415 - as above, only when used
 
         return io.BufferedReader(_Guarded(zstd.ZstdFile(guarded), name, guarded))
     return guarded

@@ -36,7 +36,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     Raises InputError for a path that cannot be used, after what came before it is stored; ServerError.
     """
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
-    from common.commands.upload import Uploader  # noqa: PLC0415 - same
+    from common.commands.upload import Uploader  # noqa: PLC0415 - as above, only when used
 
     tally = Tally()
     failure: InputError | None = None

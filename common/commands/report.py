@@ -21,7 +21,7 @@ _LABEL = "waiting for the report"
 def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> int:
     """Prints the report. 1 when there are findings; else 2 when nothing could be judged; else 0."""
     from common.commands.client import Client  # noqa: PLC0415 - httpx is loaded only to be used
-    from common.commands.series import SeriesOfFindings  # noqa: PLC0415 - same
+    from common.commands.series import SeriesOfFindings  # noqa: PLC0415 - as above, only when used
 
     with Client(options.server, options.token_file, transport=transport) as client, Waiting(options.screen, _LABEL):
         text = client.get_text("/outliers", {"window": options.window, "at": options.at, "group": options.group})

@@ -41,7 +41,7 @@ class Client:
     def __init__(self, target: Target, *, use_database: bool = True) -> None:
         try:
             import clickhouse_connect  # noqa: PLC0415 - an extra: only who uses it needs it
-            from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - same
+            from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - as above, only when used
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] == "clickhouse_connect":
                 raise ConfigError(
