@@ -146,9 +146,10 @@ def test_closing_ends_a_round_of_maintenance(tmp_path: Path) -> None:
     assert isinstance(store, SqliteStore)
     for hour in range(20):
         store.append([received(snapshot("n", START + 3600 * hour))]).result(20)
-    go, writer = threading.Event(), store._writer
+    begun, go, writer = threading.Event(), threading.Event(), store._writer
     with ThreadPoolExecutor(2) as threads:
-        writer.submit(lambda _db, _changes: go.wait(20))
+        writer.submit(lambda _db, _changes: (begun.set(), go.wait(20)))
+        assert begun.wait(20)
         maintaining = threads.submit(store.maintain, START + DAY)
         while not writer._queue.qsize():  # its first step waits for the writer
             time.sleep(0.001)
@@ -160,6 +161,7 @@ def test_closing_ends_a_round_of_maintenance(tmp_path: Path) -> None:
             maintaining.result(20)
     store = open_store(f"sqlite:///{tmp_path}/store.db")
     store.maintain(START + DAY)
+    assert isinstance(store, SqliteStore)
     with store._pool.read() as db:  # sealed by this round, or by what the first one still wrote
         unsealed = db.execute("SELECT count(*) FROM recent").fetchone()[0]
     assert (store.status().snapshots, unsealed) == (20, 0)
