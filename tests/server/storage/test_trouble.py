@@ -148,7 +148,7 @@ def test_closing_ends_a_round_of_maintenance(tmp_path: Path) -> None:
         store.append([received(snapshot("n", START + 3600 * hour))]).result(20)
     begun, go, writer = threading.Event(), threading.Event(), store._writer
     with ThreadPoolExecutor(2) as threads:
-        writer.submit(lambda _db, _changes: (begun.set(), go.wait(20)))
+        writer.submit(lambda _db, _changes: [event() for event in (begun.set, go.wait)])
         assert begun.wait(20)
         maintaining = threads.submit(store.maintain, START + DAY)
         while not writer._queue.qsize():  # its first step waits for the writer
