@@ -21,6 +21,7 @@ from server.ingest import Ingest
 from server.metrics import Metrics
 from server.openapi import complete, docs_page
 from server.problems import HANDLERS
+from server.reports.answers import Answers
 from server.routes import analysis, health, nodes, snapshots
 from server.settings import ServerSettings
 from server.storage import open_store
@@ -61,6 +62,7 @@ def create_app(
         metrics=metrics,
         readers=Workers("reader", _READERS, waiting=256),
         analysts=Workers("analyst", _ANALYSTS, waiting=32),
+        answers=Answers(store, settings.analysis),
     )
     app = _App(
         title="Slabhound",

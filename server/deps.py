@@ -22,6 +22,7 @@ from server.bodies import Bodies
 from server.ingest import Ingest
 from server.metrics import Metrics
 from server.problems import Problem, problem_responses
+from server.reports.answers import Answers
 from server.settings import ServerSettings
 from server.storage.base import Store, Stored
 
@@ -83,6 +84,7 @@ class Parts:
     metrics: Metrics
     readers: Workers
     analysts: Workers
+    answers: Answers
     version: str = __version__
     _waiting: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict)
     """Analyses not begun yet, by question."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.judge import judge
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.trend import theil_sen
-from server.analysis.types import AnalysisSettings
+from server.analysis.types import Judgement
 from server.analysis.windows import plan
 from server.buckets import NodeSeries, Source
 
@@ -43,8 +42,13 @@ class _Sum:
     rates: list[float] = field(default_factory=list)
 
 
-def list_caches(source: Source, *, start: float, end: float, group: str | None) -> list[CacheSummary]:
-    """Every cache listed from `start` to `end` (epoch seconds) in any group asked for, by name."""
+def list_caches(
+    source: Source, *, start: float, end: float, group: str | None, judgement: Judgement
+) -> list[CacheSummary]:
+    """Every cache listed from `start` to `end` (epoch seconds) in any group asked for, by name.
+
+    `judgement` is that of the same window and group.
+    """
     reading = plan(start, end)[0]
     by_group: dict[str, list[NodeSeries]] = {}
     for node in source.window(start, end, reading.width, group=group):
@@ -55,11 +59,7 @@ def list_caches(source: Source, *, start: float, end: float, group: str | None) 
         for track in tracks:
             if track.last and len(track.time):
                 _add(sums, cells(track, start, end, reading.spans[0].width))
-    growing = {
-        found.cache
-        for found in judge(source, start=start, end=end, group=group, settings=AnalysisSettings()).findings
-        if found.kind == "fleet"
-    }
+    growing = {found.cache for found in judgement.findings if found.kind == "fleet"}
     return [_summary(cache, sums[cache], fleet_growth=cache in growing) for cache in sorted(sums)]
 
 

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.identity import fold
-from server.analysis.judge import judge
 from server.analysis.peers import compare_to_peers, robust_spread, scales_to
+from server.analysis.study import Study
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.trend import fit
-from server.analysis.types import AnalysisSettings, Finding
 from server.analysis.windows import bucket_width, plan
 from server.buckets import WIDTHS, NodeSeries, Source
 
@@ -54,21 +53,18 @@ class Comparison:
 
 
 def compare(
-    source: Source, cache: str, *, start: float, end: float, group: str | None, points: int = 300
+    source: Source, cache: str, *, start: float, end: float, group: str | None, points: int = 300, studied: Study
 ) -> Comparison:
-    """The cache of that name (any spelling that folds to it, or one of its members) on every node that lists it."""
+    """The cache of that name (any spelling that folds to it, or one of its members) on every node that lists it.
+
+    `studied` is the study of the same window and group.
+    """
     wanted = fold(cache)
     fitting = [width for width in WIDTHS if (end - start) / width <= points]
     # Never coarser than the report's own, however few points are asked for: the series are thinned at the end.
     width = min(min(fitting, default=WIDTHS[-1]), bucket_width(end - start))
-    found: list[Finding] = list(judge(source, start=start, end=end, group=group, settings=AnalysisSettings()).findings)
-    coarse = _tracks(source, start, end, plan(start, end)[0].width, group, None)
-    names = {
-        member
-        for track in coarse
-        if (name := _listed_as(track, wanted)) is not None
-        for member in track.facts[track.index[name]].members
-    }
+    found = studied.judgement.findings
+    names = studied.spellings(wanted)
     per_node: dict[tuple[str, str], list[Track]] = {}
     for track in _tracks(source, start, end, width, group, names) if names else ():
         if len(track.time) and (name := _listed_as(track, wanted)) is not None:
@@ -107,9 +103,7 @@ def compare(
     return Comparison(wanted, members, start, end, tuple(rows), median, spread)
 
 
-def _tracks(
-    source: Source, start: float, end: float, width: int, group: str | None, names: set[str] | None
-) -> list[Track]:
+def _tracks(source: Source, start: float, end: float, width: int, group: str | None, names: set[str]) -> list[Track]:
     by_group: dict[str, list[NodeSeries]] = {}
     for node in source.window(start, end, width, group=group, caches=names):
         by_group.setdefault(node.group, []).append(node)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic import Field
 
-from server.analysis import caches as analysis
-from server.buckets import Source
+from server.analysis.caches import CacheSummary
 from server.reports.fields import Window, WireReport, whole
 
-__all__ = ["CacheItem", "CacheList", "build_caches"]
+__all__ = ["CacheItem", "CacheList", "lay_out_caches"]
 
 
 class CacheItem(WireReport):
@@ -36,25 +34,18 @@ class CacheList(WireReport):
     next: str | None = Field(description="Cursor of the next page, text; null on the last.")
 
 
-def build_caches(
-    source: Source,
-    *,
-    start: float,
-    end: float,
-    group: str | None,
-    list_caches: Callable[..., Sequence[Any]] | None = None,
-) -> list[CacheItem]:
-    """Every cache listed from `start` to `end` (epoch seconds), by allocated bytes, the biggest first."""
+def lay_out_caches(found: Sequence[CacheSummary]) -> list[CacheItem]:
+    """By allocated bytes, the biggest first."""
     items = [
         CacheItem(
-            cache=found.cache,
-            members=list(found.members),
-            nodes=found.nodes,
-            active_bytes=whole(found.active_bytes),
-            allocated_bytes=whole(found.allocated_bytes),
-            bytes_per_hour=None if found.bytes_per_hour is None else whole(found.bytes_per_hour),
-            fleet_growth=found.fleet_growth,
+            cache=one.cache,
+            members=list(one.members),
+            nodes=one.nodes,
+            active_bytes=whole(one.active_bytes),
+            allocated_bytes=whole(one.allocated_bytes),
+            bytes_per_hour=None if one.bytes_per_hour is None else whole(one.bytes_per_hour),
+            fleet_growth=one.fleet_growth,
         )
-        for found in (list_caches or analysis.list_caches)(source, start=start, end=end, group=group)
+        for one in found
     ]
     return sorted(items, key=lambda item: (-item.allocated_bytes, item.cache))

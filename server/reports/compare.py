@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pydantic import Field
 
-from server.analysis import compare as analysis
-from server.buckets import Source
+from server.analysis.compare import Comparison
 from server.reports.fields import Instant, Window, WireReport, whole
 
-__all__ = ["CompareReport", "build_compare"]
+__all__ = ["CompareReport", "lay_out_compare"]
 
 
 class ComparePoint(WireReport):
@@ -59,23 +55,12 @@ class CompareReport(WireReport):
     nodes: list[CompareNode] = Field(description="The nodes that list it, the outstanding first.")
 
 
-def build_compare(
-    source: Source,
-    cache: str,
-    *,
-    start: float,
-    end: float,
-    group: str | None,
-    points: int,
-    limit: int,
-    compare: Callable[..., Any] | None = None,
-) -> CompareReport:
-    """The cache on every node that lists it from `start` to `end` (epoch seconds); no nodes when none does."""
-    found = (compare or analysis.compare)(source, cache, start=start, end=end, group=group, points=points)
+def lay_out_compare(found: Comparison, *, limit: int) -> CompareReport:
+    """At most `limit` nodes, the outstanding first."""
     return CompareReport(
         cache=found.cache,
         members=list(found.members),
-        window=Window(start=start, end=end),
+        window=Window(start=found.start, end=found.end),
         peers=ComparePeers(bytes_per_hour=_whole(found.median), spread_bytes_per_hour=_whole(found.spread)),
         truncated=max(0, len(found.nodes) - limit),
         nodes=[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,6 +12,7 @@ from server.deps import (
     CursorQuery,
     GroupQuery,
     LimitQuery,
+    Parts,
     PartsDep,
     Problem,
     TimeQuery,
@@ -20,10 +22,10 @@ from server.deps import (
     read_cursor,
     write_cursor,
 )
-from server.reports.caches import CacheList, build_caches
-from server.reports.compare import CompareReport, build_compare
+from server.reports.caches import CacheList, lay_out_caches
+from server.reports.compare import CompareReport, lay_out_compare
 from server.reports.fields import Window
-from server.reports.outliers import Report, build_report
+from server.reports.outliers import Report, lay_out
 
 __all__ = ["router"]
 
@@ -51,17 +53,10 @@ async def get_outliers(
     """The cross-node outlier report: computed from the data alone, so the same data give the same report."""
 
     def report() -> Report:
-        now = parts.clock()
+        now = _now(parts)
         end = now if at is None else at
-        return build_report(
-            parts.store,
-            start=max(0.0, end - window),
-            end=end,
-            group=group,
-            settings=parts.settings.analysis,
-            limit=limit,
-            generated_at=now,
-        )
+        judgement = parts.answers.judgement(max(0.0, end - window), end, group)
+        return lay_out(judgement, limit=limit, generated_at=now)
 
     return json_response(await parts.analyse((window, group, at, limit), "outliers", report))
 
@@ -87,9 +82,9 @@ async def get_caches(
     asked, skip = (key[0], key[1]) if key else (at, 0)
 
     def page() -> CacheList:
-        end = parts.clock() if asked is None else asked
+        end = _now(parts) if asked is None else asked
         start = max(0.0, end - window)
-        items = build_caches(parts.store, start=start, end=end, group=group)
+        items = lay_out_caches(parts.answers.caches(start, end, group))
         more = write_cursor(float(end), skip + limit) if len(items) > skip + limit else None
         return CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more)
 
@@ -118,12 +113,15 @@ async def get_compare(
     """Series, growth rate, peers' median and spread, and which stand out."""
 
     def report() -> CompareReport:
-        end = parts.clock() if at is None else at
-        return build_compare(
-            parts.store, cache, start=max(0.0, end - window), end=end, group=group, points=points, limit=limit
-        )
+        end = _now(parts) if at is None else at
+        return lay_out_compare(parts.answers.compare(cache, max(0.0, end - window), end, group, points), limit=limit)
 
     found = await parts.analyse((cache, window, group, at, points, limit), "compare", report)
     if not found.nodes:
         raise Problem("unknown-cache", f"no node lists {cache!r} in this window: GET /api/v1/caches lists them")
     return json_response(found)
+
+
+def _now(parts: Parts) -> float:
+    """To the millisecond, as answers show it: who asks again with `at` from one asks the same question."""
+    return math.floor(parts.clock() * 1000) / 1000

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from common.snapshot import Caches, Snapshot
 from server.buckets import NodeSeries
+from server.storage.journal import Journal
 
 __all__ = ["Appended", "Instant", "NodeState", "Received", "Store", "StoreStatus", "Stored"]
 
@@ -135,6 +136,10 @@ class Store(Protocol):
         self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None
     ) -> Iterable[NodeSeries]:
         """See server.buckets.Source.window, which every store is."""
+        ...
+
+    def journal(self) -> Journal | None:
+        """What changed since when; None when others write to the same store: then no answer may be kept."""
         ...
 
     def maintain(self, now: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from common.boots import BootLabels
 from server.storage.base import NodeState
+from server.storage.journal import Journal
 from server.storage.record import Record, facts_of
 
 __all__ = ["Catalog", "Changes", "Node"]
@@ -38,6 +39,7 @@ class Catalog:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.nodes: dict[str, Node] = {}
+        self.journal = Journal()
         self.boot_labels: dict[int, str] = {}
         """By number, for readers: so they stand here before the commit that uses them, and stay when it fails."""
         boots: dict[int, dict[str, int]] = {}
@@ -69,6 +71,12 @@ class Changes:
         self.removed: set[str] = set()
         """Nodes that are forgotten (and may have come again since: then they stand in `nodes`, too)."""
         self.removed_layouts: set[int] = set()
+        self.taken: list[int] = []
+        """When the snapshots that came were taken, milliseconds."""
+        self.gone: list[tuple[int, int]] = []
+        """Spans (milliseconds, both ends included) of which something was forgotten."""
+        self._retold = False
+        """Whether a node is described anew: its older windows are, too."""
         self.after: list[Callable[[], None]] = []
         """Called once it is committed, in order."""
 
@@ -105,6 +113,7 @@ class Changes:
             usual_gap = gap if usual_gap is None else usual_gap + 0.2 * (min(gap, 4 * usual_gap) - usual_gap)
         first, seen = min(record.taken / 1000, old.first_taken_at), max(received, old.last_seen)
         if (record.taken / 1000, label) >= (old.taken_at, old.boot):
+            self._retold |= record.facts != node.facts
             state = _newest(record, label, round(first * 1000), round(seen * 1000), usual_gap)
             return self._keep(replace(node, state=state, facts=record.facts, usual_gap=usual_gap))
         interval = facts_of(node.facts).get("interval_seconds")
@@ -131,6 +140,13 @@ class Changes:
                 self.catalog.nodes[name].boots[label] = number
         for step in self.after:
             step()
+        journal = self.catalog.journal  # last: from now on readers find all of it
+        if self._retold:
+            journal.note_everything()
+        if self.taken:
+            journal.note(self.taken)
+        if self.gone:
+            journal.note_spans(self.gone)
 
 
 def _newest(record: Record, label: str, first: int, seen: int, usual_gap: float | None) -> NodeState:

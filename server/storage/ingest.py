@@ -51,6 +51,7 @@ def append(
         if (snapshot.node, label) in changes.boots:
             db.execute("INSERT OR IGNORE INTO boots VALUES (?, ?, ?)", (boot, node.id, label))
         batch.add((node.id, record.taken, boot))
+        changes.taken.append(record.taken)
         rows.append(
             (
                 None,

@@ -78,18 +78,20 @@ def expired_sealed(db: sqlite3.Connection, changes: Changes, before: int) -> int
         catalog.sealed -= snapshots
 
     changes.after.append(publish)
+    changes.gone += [(start * HOUR, (start + 1) * HOUR - 1) for _, start, _ in rows]
     _note(db, 0, (max(start for _, start, _ in rows) + 1) * HOUR)
     return len(rows)
 
 
 def expired_rollups(db: sqlite3.Connection, changes: Changes, width: int, before: int) -> int:
     """Deletes some rows of a roll-up likewise."""
-    del changes
     query = "SELECT id, start FROM rollups WHERE width = ? AND received < ? ORDER BY received LIMIT ?"
     rows = db.execute(query, (width, before, _SLICE)).fetchall()
     if rows:
         db.executemany("DELETE FROM rollups WHERE id = ?", [(row,) for row, _ in rows])
-        _note(db, width, (max(start for _, start in rows) + 1) * SPANS[width] * 1000)
+        span = SPANS[width] * 1000
+        changes.gone += [(start * span, (start + 1) * span - 1) for _, start in rows]
+        _note(db, width, (max(start for _, start in rows) + 1) * span)
     return len(rows)
 
 

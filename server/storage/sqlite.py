@@ -20,6 +20,7 @@ from server.storage.catalog import Catalog, Node
 from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors
 from server.storage.damage import Damage
 from server.storage.instants import ceil_milliseconds, floor_milliseconds
+from server.storage.journal import Journal
 from server.storage.layouts import LayoutBook
 from server.storage.maintenance import Maintenance
 from server.storage.record import encode, milliseconds
@@ -172,6 +173,9 @@ class SqliteStore:
                         s = node.state
                         series.append(NodeSeries(s.node, s.group, s.labels, s.kernel, s.machine, s.cpus, boots))
             yield from series
+
+    def journal(self) -> Journal:
+        return self._catalog.journal
 
     def maintain(self, now: float) -> None:
         try:

@@ -155,6 +155,9 @@ class MemoryStore:
                 boots=assemble_boots(blocks, layouts, width, caches=caches),
             )
 
+    def journal(self) -> None:
+        return None
+
     def maintain(self, now: float) -> None:
         self.maintained.append(now)
 

@@ -95,7 +95,7 @@ class Broken:
     def append(self, *_: Any, **__: Any) -> Any:
         raise RuntimeError("a secret detail")
 
-    nodes = instants = at = first = window = status = append
+    nodes = instants = at = first = window = journal = status = append
 
     def maintain(self, *_: Any) -> None: ...
 

@@ -1,0 +1,99 @@
+"""Questions to the study, each worked out once: equal questions share one judgement for as long as it holds."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from server.analysis.caches import CacheSummary, list_caches
+from server.analysis.compare import Comparison, compare
+from server.analysis.study import Study, study
+from server.analysis.types import AnalysisSettings, Judgement
+from server.storage.base import Store
+
+__all__ = ["Answers"]
+
+T = TypeVar("T")
+KEPT = 32
+"""Answers kept; each takes some KB for every node with a note or a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer, or the promise of one, and when the reading for it began."""
+
+    mark: int
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Answers:
+    """What a store's data say, by an operator's settings. Safe to use from any thread; calls block.
+
+    An answer is kept under its exact question (start, end, group) and given again while the store has seen no change
+    in that window. Those who ask while it is being worked out wait for it. Of a store that cannot tell what changed
+    (Store.journal is None) nothing is kept.
+    """
+
+    def __init__(self, store: Store, settings: AnalysisSettings, kept: int = KEPT) -> None:
+        self._store, self._settings, self._most = store, settings, kept
+        self._kept: OrderedDict[Hashable, _Answer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def judgement(self, start: float, end: float, group: str | None) -> Judgement:
+        """From `start` to `end`, epoch seconds; all groups when `group` is None. Raises StoreError."""
+        return self._study(start, end, group).judgement
+
+    def caches(self, start: float, end: float, group: str | None) -> list[CacheSummary]:
+        """Every cache listed in that window, by name; not to be changed."""
+
+        def work() -> list[CacheSummary]:
+            judgement = self._study(start, end, group).judgement
+            return list_caches(self._store, start=start, end=end, group=group, judgement=judgement)
+
+        return self._shared("caches", start, end, group, work)
+
+    def compare(self, cache: str, start: float, end: float, group: str | None, points: int) -> Comparison:
+        """One cache on every node; long, so only the judgement behind it is kept."""
+        studied = self._study(start, end, group)
+        return compare(self._store, cache, start=start, end=end, group=group, points=points, studied=studied)
+
+    def _study(self, start: float, end: float, group: str | None) -> Study:
+        def work() -> Study:
+            return study(self._store, start=start, end=end, group=group, settings=self._settings)
+
+        return self._shared("study", start, end, group, work)
+
+    def _shared(self, what: str, start: float, end: float, group: str | None, work: Callable[[], T]) -> T:
+        journal = self._store.journal()
+        if journal is None:
+            return work()
+        key = (what, start, end, group)
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None and not journal.changed(known.mark, start, end):
+                self._kept.move_to_end(key)
+                mine = False
+            else:
+                known, mine = _Answer(journal.mark), True
+                self._kept[key] = known
+                self._kept.move_to_end(key)
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+        if mine:
+            self._work(key, known, work)
+        answer: T = known.future.result()
+        return answer
+
+    def _work(self, key: Hashable, known: _Answer, work: Callable[[], Any]) -> None:
+        try:
+            known.future.set_result(work())
+        except BaseException as error:
+            known.future.set_exception(error)
+            with self._lock:
+                if self._kept.get(key) is known:  # a failure is nothing to keep
+                    del self._kept[key]
+            raise
