@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SCALE_MOST", "WIDENED", "Peers", "compare_to_peers", "robust_spread", "scales_to"]
+from server.analysis.medians import medians
+
+__all__ = ["SCALE_MOST", "WIDENED", "Peers", "compare_to_peers", "robust_spread", "robust_spreads", "scales_to"]
 
 Floats = NDArray[np.float64]
 
 WIDENED = {1: 3.0, 2: 2.5, 3: 1.8, 4: 1.4, 5: 1.25}
 """By how much the spread of so few peers must be taken larger: the upper 90 % bound of what a MAD of n may hide."""
+_WIDENED = np.array([1.0, *WIDENED.values(), 1.0])
 SCALE_MOST = 10.0
 """A peer's figures are scaled up to a bigger node's level by no more than this."""
 
@@ -30,18 +33,23 @@ class Peers:
     """A standard deviation; positive wherever any series has an error."""
 
 
-def robust_spread(values: Floats, errors: Floats) -> tuple[float, float]:
-    """Median and robust standard deviation of values that each have an error of their own.
+def robust_spreads(values: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """Median and robust standard deviation [S] of each row of values [S, P] that each have an error of their own.
 
     The spread is the MAD as a standard deviation, no less than the median error, widened for small numbers; one value
-    alone spreads by its own distance from zero.
+    alone spreads by its own distance from zero. Entries that are NaN (in both) are left out; NaN where none is left.
     """
-    middle = float(np.median(values))
-    error = float(np.median(errors))
-    if len(values) == 1:
-        return middle, max(abs(middle), WIDENED[1] * error)
-    mad = 1.4826 * float(np.median(np.abs(values - middle)))
-    return middle, max(mad, error) * WIDENED.get(len(values), 1.0)
+    count = np.isfinite(values).sum(axis=1)
+    middle, error = medians(values), medians(errors)
+    mad = 1.4826 * medians(np.abs(values - middle[:, None]))
+    spread = np.maximum(mad, error) * _WIDENED[np.minimum(count, len(_WIDENED) - 1)]
+    return middle, np.where(count == 1, np.maximum(np.abs(middle), WIDENED[1] * error), spread)
+
+
+def robust_spread(values: Floats, errors: Floats) -> tuple[float, float]:
+    """The same of one set of values [P]."""
+    middle, spread = robust_spreads(values[None], errors[None])
+    return float(middle[0]), float(spread[0])
 
 
 def compare_to_peers(growth: Floats, errors: Floats, scales: Floats) -> Peers:
@@ -52,14 +60,14 @@ def compare_to_peers(growth: Floats, errors: Floats, scales: Floats) -> Peers:
     return Peers(len(growth), float(np.median(growth)), median, spread)
 
 
-def scales_to(level: float, noise: float, levels: Floats, noises: Floats, bigger: Floats) -> Floats:
-    """By how much the peers' figures [N] must be scaled up to a node with this `level` and `noise` of the cache.
+def scales_to(level: Floats | float, noise: Floats | float, levels: Floats, noises: Floats, bigger: Floats) -> Floats:
+    """By how much the peers' figures [..., P] must be scaled up to nodes with these `level` and `noise` [..., 1].
 
     A bigger, busier node grows and wavers more. What it holds more of is put down to its size as far as it also
-    wavers more in it, or holds more of every cache (`bigger` [N], the ratio over all caches); what it merely holds
+    wavers more in it, or holds more of every cache (`bigger` [..., P], the ratio over all caches); what it merely holds
     more of may be a leak. Never below 1, at most SCALE_MOST.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        by_level = np.where(levels > 0, level / levels, SCALE_MOST if level > 0 else 1.0)
-        by_noise = np.where(noises > 0, noise / noises, SCALE_MOST if noise > 0 else 1.0)
+        by_level = np.where(levels > 0, level / levels, np.where(level > 0, SCALE_MOST, 1.0))
+        by_noise = np.where(noises > 0, noise / noises, np.where(noise > 0, SCALE_MOST, 1.0))
     return np.clip(np.minimum(by_level, np.maximum(by_noise, bigger)), 1.0, SCALE_MOST)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
 from server.analysis.factors import companion_effect
+from server.analysis.medians import medians
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
-from server.analysis.peers import Peers, compare_to_peers, robust_spread, scales_to
-from server.analysis.survey import BLOCKS, LARGEST, RISING, Fit, survey
+from server.analysis.peers import Peers, robust_spreads, scales_to
+from server.analysis.survey import BLOCKS, Fit, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
-from server.analysis.trend import Trend, block_floors, fit, quantum, steps
+from server.analysis.trend import block_floors, fit
 from server.analysis.types import AnalysisSettings
 from server.analysis.windows import Span
 
@@ -24,6 +26,7 @@ __all__ = ["FINDING_SCORE", "FLEET_SHARE", "SHORT_SCORE", "Scan", "Sign", "scan"
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+Bools = NDArray[np.bool_]
 
 DAY = 22 * 3600.0
 """Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
@@ -35,12 +38,8 @@ FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
 MOST_SLOWER = 2.5
 """What grew so many times faster just before a span is filling up, and slows."""
-TOGETHER = 32
-"""Nodes whose series are fitted at once."""
 PLENTY = 8
 """Peers, from which on leaving one out makes little difference."""
-LEAST_SCORE = 3.0
-"""Signs below are not looked at further."""
 MOST_PEERS = 64
 """Peers that a candidate is compared with, evenly spread over the names: more would cost and add nothing."""
 
@@ -89,92 +88,26 @@ class Scan:
     """Series judged on each node."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidates:
-    """One fit's columns that passed the gates which they decide alone, with their trends."""
-
-    fit: Fit
-    columns: Indices
-    trend: Trend
-    active: Trend
-    measures: dict[str, Floats]
-
-
-def _candidates(fits: Sequence[Fit], span: Span) -> list[_Candidates]:
-    """What is worth a comparison: enough of a trend over its own noise, with the gates that peers can't mend.
-
-    Series of many nodes are fitted at once where their cells are the same; times are the cells', not the samples'.
-    """
-    alike: dict[bytes, list[Fit]] = {}
-    for one in fits:
-        if one.candidate.any():
-            alike.setdefault(np.floor_divide(one.cells.time, span.width).tobytes(), []).append(one)
-    found = []
-    for number, group in alike.items():
-        t = np.frombuffer(number) * span.width
-        for begin in range(0, len(group), TOGETHER):
-            found += _fitted(t, group[begin : begin + TOGETHER], span)
-    return found
-
-
-def _fitted(t: Floats, group: Sequence[Fit], span: Span) -> list[_Candidates]:
-    picked = [np.flatnonzero(one.candidate) for one in group]
-    owner = np.repeat(np.arange(len(group)), [len(columns) for columns in picked])
-    columns = np.concatenate(picked)
-    y = np.concatenate([one.cells.allocated[:, c] for one, c in zip(group, picked, strict=True)], axis=1)
-    trend = fit(t, y)
-    kept = trend.growth > LEAST_SCORE * trend.error
-    kept &= np.isfinite(y).mean(axis=0) >= 0.75
-    if not kept.any():
-        return []
-    y, trend, owner, columns = y[:, kept], trend.take(kept), owner[kept], columns[kept]
-    place = [group[int(n)].cells.active[:, c] for n, c in zip(owner, columns, strict=True)]
-    active, spread = fit(t, np.stack(place, axis=1)), steps(t, y, min(BLOCKS, len(y) // 2))
-    gates = {
-        "slabs": trend.growth < 4 * quantum(y),
-        "active": active.growth < 0.5 * trend.growth,
-        "step": (spread.largest > LARGEST) | (spread.rising < RISING),
-        "slowing": spread.late < (0.6 if span.ended else 0.4),
-        "falls back": spread.drawdown > 0.6 * trend.growth,
-    }
-    passed = ~np.logical_or.reduce(list(gates.values()))
-    measures = {
-        "largest_step": spread.largest,
-        "rising_blocks": spread.rising,
-        "late_over_early": np.minimum(spread.late, 1e6),
-        "drawdown": spread.drawdown,
-    }
-    found = []
-    for n in np.unique(owner[passed]).tolist():
-        mine = np.flatnonzero(passed & (owner == n))
-        own = {name: values[mine] for name, values in measures.items()}
-        found.append(_Candidates(group[n], columns[mine], trend.take(mine), active.take(mine), own))
-    return found
-
-
 def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, past: Past) -> Scan:
     """All signs of growth in `span`; `past` holds coarse cells of the same nodes over the whole window."""
     fits = survey(tracks, span, settings)
     judged: dict[str, int] = {}
     for one in fits:
         judged[one.track.node] = max(judged.get(one.track.node, 0), len(one.track.names))
-    found = _candidates(fits, span)
-    wanted = sorted({one.fit.track.names[c] for one in found for c in one.columns})
+    found = candidates_of(fits, span)
+    wanted = sorted({one.cache(k) for one in found for k in range(len(one.columns))})
     bench = _Bench(span, past, _sample(fits), len(judged), wanted)
     common = _common(found, fits)
-    signs = [
-        bench.sign(one, k)
-        for one in found
-        for k in range(len(one.columns))
-        if one.fit.track.names[one.columns[k]] in common or bench.promising(one, k)
-    ]
-    return Scan(span, signs, judged)
+    return Scan(span, [sign for one in found for sign in bench.signs(one, common)], judged)
 
 
-def _common(found: Sequence[_Candidates], fits: Sequence[Fit]) -> set[str]:
+def _common(found: Sequence[Candidates], fits: Sequence[Fit]) -> set[str]:
     """The caches that are candidates on so many nodes that their growth may be the fleet's."""
-    count = Counter(one.fit.track.names[c] for one in found for c in one.columns)
-    listed = Counter(name for one in fits for name in one.track.names if name in count)
+    count = Counter(one.cache(k) for one in found for k in range(len(one.columns)))
+    layouts = Counter(one.track.names for one in fits)
+    listed: Counter[str] = Counter()
+    for names, times in layouts.items():
+        listed.update({name: times for name in names if name in count})
     return {name for name, times in count.items() if times >= 2 and times >= FLEET_SHARE * listed[name]}
 
 
@@ -188,6 +121,26 @@ def _sample(fits: Sequence[Fit]) -> list[Fit]:
     every = [best[node] for node in sorted(best)]
     chosen = np.unique(np.linspace(0, len(every) - 1, min(len(every), MOST_PEERS + 1)).round().astype(int))
     return [every[k] for k in chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """S candidates beside their peers; bytes over each candidate's span."""
+
+    known: Bools
+    """[S, P] which peers each is compared with."""
+    rate: Floats
+    """[S] the median of the peers' own growth, unscaled; NaN without peers, as `median` and `spread`."""
+    median: Floats
+    spread: Floats
+    scale: Floats
+    """[S] the median of what the peers were scaled by."""
+    usual: Floats
+    """[S] the peers' median level, scaled; without peers the own."""
+    removed: Floats
+    """[S] what the node effect explains."""
+    best: Floats
+    """[S] the most that the score can be: what else is looked at only lowers it."""
 
 
 class _Bench:
@@ -210,46 +163,71 @@ class _Bench:
             self._error[n, to] = np.maximum(trend.error, 1.0) / length
             self._level[n, to] = np.nan_to_num(one.first[columns])
             self._noise[n, to] = trend.noise
+        self._error[np.isnan(self._rate)] = np.nan
         self._names = np.array([one.track.node for one in peers], dtype=object)
         self._scale = np.array([one.scale for one in peers])
+        self._usual = robust_spreads(self._rate.T, self._error.T)
+        few = np.isfinite(self._rate).sum(axis=0) < PLENTY
+        for values in self._usual:
+            values[few] = 0.0
 
-        medians = [
-            robust_spread(rate[known], error[known]) if (known := np.isfinite(rate)).sum() >= PLENTY else (0.0, 0.0)
-            for rate, error in zip(self._rate.T, self._error.T, strict=True)
-        ]
-        self._usual = dict(zip(wanted, medians, strict=True))
+    def signs(self, candidates: Candidates, common: Collection[str]) -> list[Sign]:
+        """The signs among the candidates: those that can reach LEAST_SCORE, and all of the caches named."""
+        place = np.array([self._place[candidates.cache(k)] for k in range(len(candidates.columns))])
+        kept = np.isin(place, [self._place[name] for name in common]) | self._promising(candidates, place)
+        candidates, place = candidates.take(kept), place[kept]
+        if not len(place):
+            return []
+        compared = self._compare(candidates, place)
+        kept = np.isin(place, [self._place[name] for name in common]) | (compared.best >= LEAST_SCORE)
+        return [self._sign(candidates, k, compared) for k in np.flatnonzero(kept).tolist()]
 
-    def promising(self, candidates: _Candidates, k: int) -> bool:
-        """Whether a candidate can reach LEAST_SCORE at all, by a comparison with all peers, unscaled."""
-        one, trend = candidates.fit, candidates.trend
-        median, spread = self._usual[one.track.names[candidates.columns[k]]]
-        length = one.cells.span
-        noise = math.hypot(max(float(trend.error[k]), 1.0), 0.5 * spread * length)
-        return float(trend.growth[k]) - max(median, 0.0) * length >= LEAST_SCORE * noise
+    def _promising(self, candidates: Candidates, place: Indices) -> Bools:
+        """Whether candidates can reach LEAST_SCORE at all, by a comparison with all peers, unscaled."""
+        length = np.array([one.cells.span for one in candidates.fits])[candidates.owner]
+        median, spread = (values[place] for values in self._usual)
+        noise = np.hypot(np.maximum(candidates.trend.error, 1.0), 0.5 * spread * length)
+        return np.asarray(candidates.trend.growth - np.maximum(median, 0.0) * length >= LEAST_SCORE * noise)
 
-    def sign(self, candidates: _Candidates, k: int) -> Sign:
+    def _compare(self, candidates: Candidates, place: Indices) -> _Compared:
+        """Every candidate beside its peers, leaving out its own node."""
+        fits, owner = candidates.fits, candidates.owner
+        length = np.array([one.cells.span for one in fits])[owner][:, None]
+        level = np.array([one.first[c] for one, c in zip((fits[n] for n in owner), candidates.columns, strict=True)])
+        node = np.array([one.track.node for one in fits], dtype=object)
+        rate = self._rate[:, place].T.copy()
+        rate[node[owner][:, None] == self._names] = np.nan
+        known = np.isfinite(rate)
+        scales = scales_to(
+            level[:, None],
+            candidates.trend.noise[:, None],
+            self._level[:, place].T,
+            self._noise[:, place].T,
+            np.exp(np.array([one.scale for one in fits])[owner][:, None] - self._scale),
+        )
+        scales[~known] = np.nan
+        median, spread = robust_spreads(rate * length * scales, self._error[:, place].T * length * scales)
+        alone = ~known.any(axis=1)
+        usual = np.where(alone, level, medians(self._level[:, place].T * scales))
+        removed = np.array([one.effect for one in fits])[owner] * np.minimum(level, usual)
+        noise = np.hypot(np.maximum(candidates.trend.error, 1.0), np.where(alone, 0.0, spread))
+        best = (candidates.trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
+        return _Compared(known, medians(rate * length), median, spread, medians(scales), usual, removed, best)
+
+    def _sign(self, candidates: Candidates, k: int, compared: _Compared) -> Sign:
         """The k-th candidate as a sign, with the gates it failed."""
-        one, column, trend = candidates.fit, int(candidates.columns[k]), candidates.trend
+        one, column, trend = candidates.fits[candidates.owner[k]], int(candidates.columns[k]), candidates.trend
         track, length = one.track, one.cells.span
         cache, level = track.names[column], float(one.first[column])
-        m = self._place[cache]
         growth, error = float(trend.growth[k]), float(max(trend.error[k], 1.0))
-        chosen = np.flatnonzero((self._names != track.node) & np.isfinite(self._rate[:, m]))
-        scales = scales_to(
-            level,
-            float(trend.noise[k]),
-            self._level[chosen, m],
-            self._noise[chosen, m],
-            np.exp(one.scale - self._scale[chosen]),
-        )
-        peers = compare_to_peers(self._rate[chosen, m] * length, self._error[chosen, m] * length, scales)
-        usual = float(np.median(self._level[chosen, m] * scales)) if len(chosen) else level
-        removed = one.effect * min(level, usual)
+        chosen = np.flatnonzero(compared.known[k])
+        peers = Peers(len(chosen), float(compared.rate[k]), float(compared.median[k]), float(compared.spread[k]))
+        usual, removed = float(compared.usual[k]), float(compared.removed[k])
         own_wander, wander, before = 0.0, 0.0, None
         short = length < DAY or not self._span.whole or self._span.ended
         if short:
             own_wander, peers_wander = self._past.wander(track.node, cache, length)
-            wander = max(own_wander, peers_wander * (float(np.median(scales)) if len(scales) else 1.0))
+            wander = max(own_wander, peers_wander * (float(compared.scale[k]) if peers.count else 1.0))
         if not self._span.whole:
             before = self._past.highest(track.node, track.boot, cache, self._span.start)
         expected = max(peers.median, 0.0) if peers.count else 0.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from common.boots import BootLabels
 from common.snapshot import Caches, Memory, Snapshot, layout_hash
 from server.assemble import assemble_boots, layout_rows
-from server.buckets import NodeSeries, raw_block
+from server.buckets import CacheRow, NodeSeries, raw_block
 from server.simulator.boot import BootRecord, Stretch, record_boot
 from server.simulator.catalogue import KERNELS
 from server.simulator.load import NodeLoad, node_load
@@ -47,6 +47,8 @@ class Fleet:
         self.spec = spec
         self._nodes = {node.name: node for node in spec.nodes}
         self._record = lru_cache(maxsize=cached)(self._render)
+        self._rows: dict[str, tuple[CacheRow, ...]] = {}
+        """By layout: nodes of one layout share them, as they do in a store."""
 
     @property
     def end(self) -> float:
@@ -106,7 +108,7 @@ class Fleet:
             if kept.any():
                 layout = _layout(boot)
                 key = layout_hash(layout)
-                layouts[key] = layout_rows(layout)
+                layouts[key] = self._rows[key] = self._rows.get(key) or layout_rows(layout)
                 label = labels.label(boot.boot_id, float(time[0]), float(boot.uptime[0]))
                 blocks.append(
                     raw_block(

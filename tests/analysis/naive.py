@@ -11,6 +11,7 @@ __all__ = [
     "benjamini_hochberg",
     "correlation",
     "floor_rise",
+    "known_median",
     "quantum",
     "robust_spread",
     "theil_sen",
@@ -28,6 +29,11 @@ def theil_sen(t: Sequence[float], y: Sequence[float]) -> float:
 def quantum(y: Sequence[float]) -> float:
     changes = [abs(b - a) for a, b in pairwise(y) if not math.isnan(b - a) and b != a]
     return min(changes, default=0.0)
+
+
+def known_median(values: Sequence[float]) -> float:
+    known = [v for v in values if not math.isnan(v)]
+    return median(known) if known else math.nan
 
 
 def floor_rise(y: Sequence[float]) -> float:

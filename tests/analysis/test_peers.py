@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.peers import SCALE_MOST, WIDENED, compare_to_peers, robust_spread, scales_to
+from server.analysis.peers import SCALE_MOST, WIDENED, compare_to_peers, robust_spread, robust_spreads, scales_to
 from tests.analysis import naive
 
 VALUES = st.lists(st.integers(-100, 100).map(float), min_size=1, max_size=12)
@@ -28,6 +28,18 @@ def test_order_of_the_peers_is_irrelevant(values: list[float], random: object) -
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
     ones = np.ones(len(values))
     assert compare_to_peers(np.array(values), ones, ones) == compare_to_peers(np.array(shuffled), ones, ones)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.tuples(VALUES, st.integers(0, 3)), min_size=1, max_size=4))
+def test_many_spreads_at_once_equal_each_alone(rows: list[tuple[list[float], int]]) -> None:
+    values, errors = np.full((len(rows), 15), np.nan), np.full((len(rows), 15), np.nan)
+    for n, (own, first) in enumerate(rows):
+        values[n, first : first + len(own)] = own
+        errors[n, first : first + len(own)] = [1.0 + abs(v) / 50 for v in own]
+    middle, spread = robust_spreads(values, errors)
+    for n, (own, _) in enumerate(rows):
+        assert (middle[n], spread[n]) == robust_spread(np.array(own), np.array([1.0 + abs(v) / 50 for v in own]))
 
 
 def test_identical_peers_still_have_a_spread() -> None:
