@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
+from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
@@ -85,6 +86,7 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
         findings += strong
         watch += weak
         notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
+        notes += memory_notes(one.name, one.tracks, start, end, settings)
     summaries.sort(key=lambda one: one.group)
     return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes))
 

@@ -85,7 +85,7 @@ def record_boot(spec: NodeSpec, stretch: Stretch, load: NodeLoad, leaks: Sequenc
                 node=spec.name,
             )
     active, slabs = _counted(spec, stretch, models, load, np.floor(wanted), per_slab)
-    memory = _memory(spec, load, slabs * pages * 4096, np.array([m.reclaimable for m in models]))
+    memory = _memory(spec, stretch, load, slabs * pages * 4096, np.array([m.reclaimable for m in models]))
     return BootRecord(
         boot_id,
         stretch.kernel,
@@ -223,10 +223,14 @@ def _counted(
     return np.minimum(slabs * per_slab, wanted + inflation), slabs
 
 
-def _memory(spec: NodeSpec, load: NodeLoad, held: Floats, reclaimable: NDArray[np.bool_]) -> Floats:
+def _memory(spec: NodeSpec, stretch: Stretch, load: NodeLoad, held: Floats, reclaimable: NDArray[np.bool_]) -> Floats:
     """[T, 4] bytes: total, available, slab_reclaimable, slab_unreclaimable."""
     soft, hard = held[:, reclaimable].sum(axis=1), held[:, ~reclaimable].sum(axis=1)
     total = np.full(len(held), float(spec.memory))
     used = total * 0.28 * load.factors["proc"] + total * 0.04
+    for leak in spec.page_leaks:
+        begun = max(stretch.start + leak.at * HOUR, stretch.booted)
+        lost = np.maximum(stretch.time - begun, 0.0) / HOUR * leak.bytes_per_hour
+        hard, used = (hard + lost, used) if leak.in_slab else (hard, used + lost)
     available = np.maximum(total - used - hard - 0.4 * soft, total * 0.005)
     return np.round(np.column_stack([total, available, soft, hard]) / 4096) * 4096

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from server.simulator.fleet import FleetSpec
-from server.simulator.node import Change, Gap, NodeSpec, Reboot, Shift
+from server.simulator.node import Change, Gap, NodeSpec, PageLeak, Reboot, Shift
 from server.simulator.processes import generator
 from server.simulator.scenario import Family, Scenario, Terms, like_nodes
 
@@ -136,6 +136,14 @@ def _standby(nodes: Nodes, _: Terms, rng: np.random.Generator) -> Nodes:
     return _one(nodes, rng, busy=0.03, labels=(("role", "standby"),))
 
 
+def _pages(nodes: Nodes, terms: Terms, rng: np.random.Generator, *, in_slab: bool) -> Nodes:
+    """In no slab cache: 10 to 30 % of the node's memory by the end."""
+    at = terms.hours * float(rng.uniform(-0.1, 0.25))
+    share = terms.strength * float(rng.uniform(0.1, 0.3))
+    leak = PageLeak(at, share * nodes[0].memory / (terms.hours - at), in_slab)
+    return _one(nodes, rng, page_leaks=(leak,))
+
+
 def _family(name: str, about: str, adjust: Adjust, *, hard: bool = False, count: int | None = None) -> Family:
     return Family(name, about, False, hard, partial(_fleet, name, adjust, count=count))
 
@@ -162,4 +170,6 @@ HEALTHY: tuple[Family, ...] = (
     _family("quiet-500", "500 quiet nodes", _quiet, count=500),
     _family("away", "an agent that was away", _away),
     _family("standby", "a node whose role differs", _standby, hard=True),
+    _family("pages", "memory leaks outside slab: a note, no finding", partial(_pages, in_slab=False)),
+    _family("large-kmalloc", "slab leaks that no cache lists: a note, no finding", partial(_pages, in_slab=True)),
 )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from server.simulator.catalogue import Factor
 
-__all__ = ["Change", "Gap", "Leak", "LeakShape", "NodeSpec", "Reboot", "Shift"]
+__all__ = ["Change", "Gap", "Leak", "LeakShape", "NodeSpec", "PageLeak", "Reboot", "Shift"]
 
 LeakShape = Literal["steady", "stairs", "accelerating", "load"]
 
@@ -59,6 +59,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class PageLeak:
+    """Pages that are never given back and belong to no cache; /proc/meminfo alone shows them."""
+
+    at: float
+    bytes_per_hour: float
+    in_slab: bool = False
+    """Counted as unreclaimable slab, as kmalloc of more than two pages is; else as nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One simulated node."""
 
@@ -91,6 +101,7 @@ class NodeSpec:
     changes: tuple[Change, ...] = ()
     shifts: tuple[Shift, ...] = ()
     gaps: tuple[Gap, ...] = field(default=())
+    page_leaks: tuple[PageLeak, ...] = ()
 
     @property
     def cpus(self) -> int:

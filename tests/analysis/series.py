@@ -32,7 +32,9 @@ class Node:
     uptime: float | None = 40 * 86400.0
     """Seconds at the first instant; None: not known."""
     memory: float | None = 8 * GIB
-    available: float = 6 * GIB
+    available: float | Floats = 6 * GIB
+    slab: tuple[float | Floats, float | Floats] = (np.nan, np.nan)
+    """/proc/meminfo's SReclaimable and SUnreclaim."""
     kernel: str | None = "6.1"
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reclaimable: Mapping[str, bool] = field(default_factory=dict)
@@ -89,7 +91,9 @@ def _blocks(node: Node, start: float, end: float) -> Iterable[tuple[Block, list[
         uptime = time - node.time[0] + node.uptime if node.uptime is not None else np.full(len(time), np.nan)
         memory = np.full((len(time), 4), np.nan)
         if node.memory is not None:
-            memory[:, 0], memory[:, 1] = node.memory, node.available
+            memory[:, 0] = node.memory
+            for column, amount in enumerate((node.available, *node.slab), 1):
+                memory[:, column] = np.broadcast_to(amount, node.time.shape)[at]
         yield (
             raw_block(node.boot, "", time, uptime, memory, num.reshape(len(time), -1), active.reshape(len(time), -1)),
             rows,
