@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.exhaust import exhausts_at
+from server.analysis.follow import node_load
 from server.analysis.lockstep import LIKENESS, likeness
 from server.analysis.scan import Sign
 from server.analysis.sentence import describe
@@ -154,7 +155,8 @@ def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> 
         growth = max(sign.growth, 0.0) + sum(max(one.growth, 0.0) for one in leak.earlier)
     else:
         growth = max(float(np.median(y[-2:])) - base, rate * 0.5 * float(t[growing][-1] - t[0]))
-    shape: Shape = "stopped" if sign.span.ended else shape_of(t, y)
+    load = node_load(part.active[kept], part.index[sign.cache])
+    shape: Shape = "stopped" if sign.span.ended else shape_of(t, y, load)
     available = sign.track.memory[:, MEMORY_AVAILABLE]
     available = available[np.isfinite(available)]
     per_hour = rate * 3600.0

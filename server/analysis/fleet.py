@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from server.analysis.exhaust import exhausts_at
+from server.analysis.follow import node_load
 from server.analysis.scan import FINDING_SCORE, FLEET_SHARE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
@@ -103,7 +104,7 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, q_of: Mapping[int, 
         peer_bytes_per_hour=None,
         score=float(np.median([_own_score(sign) for sign in signs])),
         q_value=float(np.median([q_of[id(sign)] for sign in signs])),
-        shape=shape_of(t[first:], y[first:]),
+        shape=shape_of(t[first:], y[first:], node_load(part.active[kept][first:], part.index[cache])),
         since=since,
         since_open=first == 0,
         exhausts_at=exhausted,

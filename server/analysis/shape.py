@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.trend import theil_sen
+from server.analysis.follow import follows
+from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
 __all__ = ["onset", "shape_of"]
 
 Floats = NDArray[np.float64]
+
+FASTER = 1.6
+"""The last third of an accelerating rise is so many times as fast as its first."""
+MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
+"""Stairs: least share of the rise in a third of the increments, and of the increments that are next to nothing; beyond
+the last also stairs of a slab or two."""
 
 
 def onset(t: Floats, y: Floats) -> int:
@@ -33,8 +40,8 @@ def onset(t: Floats, y: Floats) -> int:
     return best
 
 
-def shape_of(t: Floats, y: Floats) -> Shape:
-    """The shape of a rise from its onset on: y [K] bytes at t [K] seconds."""
+def shape_of(t: Floats, y: Floats, load: Floats | None = None) -> Shape:
+    """The shape of a rise from its onset on: y [K] bytes at t [K] seconds; `load` [K] is follow.node_load's."""
     if len(t) < 8:
         return "steady"
     thirds = np.array_split(np.arange(len(t)), 3)
@@ -45,11 +52,21 @@ def shape_of(t: Floats, y: Floats) -> Shape:
     mean = total / float(t[-1] - t[0])
     if rates[2] < 0.1 * mean:
         return "stopped"
-    if rates[0] < rates[1] < rates[2] and rates[2] > 3 * max(rates[0], 0.0):
+    if load is not None and follows(t, y, load):
+        return "load"
+    if rates[0] < rates[1] < rates[2] and rates[2] > FASTER * max(rates[0], 0.0):
         return "accelerating"
+    return "stairs" if _in_stairs(y, total) else "steady"
+
+
+def _in_stairs(y: Floats, total: float) -> bool:
+    """Whether most of the rise lies in a third of the increments, and many of the others are nothing.
+
+    A slow leak takes a new slab now and then: where the greatest increment is but a slab or two, more must be nothing.
+    """
     change = np.diff(y)
     order = np.sort(change)[::-1]
-    few = max(2, len(change) // 5)
-    if order[:few].sum() > 0.85 * total and (np.abs(change) < 0.2 * order[0]).mean() > 0.6:
-        return "stairs"
-    return "steady"
+    few = max(2, len(change) // 3)
+    flat = (np.abs(change) < 0.1 * order[0]).mean()
+    tall = order[0] > 3 * quantum(y[:, None])[0] or flat > VERY_FLAT
+    return bool(order[:few].sum() > MOST * total and flat > FLAT and tall)
