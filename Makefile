@@ -4,7 +4,7 @@ LOCKS := requirements/base.txt requirements/server.txt requirements/dev.txt requ
 DEMO := .venv/demo
 DEV := .venv/dev
 
-.PHONY: demo test check lint fix test-containers test-clickhouse bench-clickhouse picture bench-detection bench-plots bench-storage lock clean
+.PHONY: demo test check lint fix test-containers test-clickhouse bench-clickhouse picture bench-detection bench-plots bench soak lock clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/slabhound demo $(DEMO_ARGS)
@@ -59,9 +59,14 @@ bench-detection: BENCH_ARGS ?= --minutes 60
 bench-detection: $(DEV)/ready
 	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS) --output docs/detection.md --calibration docs/detection-calibration.svg
 
-# The embedded store: ingest, bytes, the questions it is asked.
-bench-storage: $(DEV)/ready
-	$(DEV)/bin/python -m bench.bench_storage $(BENCH_ARGS)
+# What it costs: docs/performance.md, in about a quarter of an hour. BENCH_ARGS="--only storage" renews one section.
+bench: $(DEV)/ready
+	$(DEV)/bin/python -m bench.performance --output docs/performance.md $(BENCH_ARGS)
+
+# A server under load, killed and started again, for MINUTES; fails when something acknowledged is lost.
+MINUTES ?= 20
+soak: $(DEV)/ready
+	$(DEV)/bin/python -m bench.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 # What every family looks like and what was found in it.
 bench-plots: $(DEV)/ready

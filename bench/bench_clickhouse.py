@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,15 +12,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.bench_storage import fleet, received, timed
-from server.simulator.fleet import START, Fleet
+from bench.performance.fleets import HOUR, fleet, received
+from bench.performance.machine import cpu_seconds
+from server.simulator.fleet import Fleet
 from server.storage import Retention
 from server.storage.base import Appended, Received
 from server.storage.clickhouse import ClickHouseStore, Target
 from server.storage.clickhouse.schema import init
 from tests.server.storage.clickhouse_server import ClickHouseServer, free_ports
 
-HOUR = 3600.0
 _SIZES = """SELECT table, column, sum(column_data_compressed_bytes) AS size FROM system.parts_columns
 WHERE database = 'bench' AND active GROUP BY ALL HAVING size > 20000 ORDER BY size DESC"""
 
@@ -33,10 +32,14 @@ def by_time(machines: Fleet) -> Iterator[Received]:
         yield from round_of_all
 
 
-def cpu_seconds(pid: int) -> float:
-    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    user, system = text.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+def timed(what: str, question: Callable[[], Any], times: int) -> None:
+    """Prints the mean wall-clock and CPU time; a first call, which fills what is kept in memory, does not count."""
+    question()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(times):
+        question()
+    wall, cpu = (time.perf_counter() - wall) / times, (time.process_time() - cpu) / times
+    print(f"{what:64} {wall * 1000:10.2f} ms {cpu * 1000:10.2f} CPU-ms", flush=True)
 
 
 def fill(store: ClickHouseStore, server: ClickHouseServer, machines: Fleet, size: int) -> tuple[int, int]:
@@ -80,18 +83,18 @@ def measure(server: ClickHouseServer, options: argparse.Namespace) -> None:
     target = Target.parse(f"clickhouse://default@127.0.0.1:{server.http}/bench")
     init(target, Retention(), forget=False)
     machines = fleet(options.nodes, options.hours)
-    store = ClickHouseStore(target, clock=lambda: START, linger=0.02)
+    store = ClickHouseStore(target, clock=lambda: machines.spec.start, linger=0.02)
     try:
         _, cells = fill(store, server, machines, options.under_way)
-        end = machines.end
+        start, end = machines.spec.start, machines.end
         questions: dict[str, Callable[[], Any]] = {
             "nodes": store.nodes,
             "newest snapshot of a node": partial(store.at, "node0003", None),
             "instants of a node, 100": partial(store.instants, "node0003", None, None, after=None, limit=100),
             "window, all nodes, 1 h of 60 s buckets": lambda: list(store.window(end - HOUR, end, 60)),
-            "window, all nodes, all hours, 300 s": lambda: list(store.window(START, end, 300)),
-            "window, all nodes, all hours, 3600 s": lambda: list(store.window(START, end, 3600)),
-            "window, one cache, all hours, 300 s": lambda: list(store.window(START, end, 300, caches={"dentry"})),
+            "window, all nodes, all hours, 300 s": lambda: list(store.window(start, end, 300)),
+            "window, all nodes, all hours, 3600 s": lambda: list(store.window(start, end, 3600)),
+            "window, one cache, all hours, 300 s": lambda: list(store.window(start, end, 300, caches={"dentry"})),
         }
         for what, question in questions.items():
             timed(what, question, times=3)

@@ -1,0 +1,1 @@
+"""Measures the aggregator as it runs, and other engines at the same work."""

@@ -1,0 +1,1 @@
+"""A server under load for minutes or hours: pushes, readers, kills and restarts, and checks at the end."""
