@@ -10,6 +10,7 @@ from typing import Any
 from common.boots import BootLabels
 from server.storage.base import NodeState
 from server.storage.journal import Journal
+from server.storage.kept import closed_before
 from server.storage.record import Record, facts_of
 
 __all__ = ["Catalog", "Changes", "Node"]
@@ -40,6 +41,8 @@ class Catalog:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.nodes: dict[str, Node] = {}
         self.journal = Journal()
+        self.disturbed: dict[int, int] = {}
+        """By number of node, how often what readers may have kept of it changed (see server.storage.kept)."""
         self.boot_labels: dict[int, str] = {}
         """By number, for readers: so they stand here before the commit that uses them, and stay when it fails."""
         boots: dict[int, dict[str, int]] = {}
@@ -75,6 +78,8 @@ class Changes:
         """When the snapshots that came were taken, milliseconds."""
         self.gone: list[tuple[int, int]] = []
         """Spans (milliseconds, both ends included) of which something was forgotten."""
+        self.disturbed: set[int] = set()
+        """Nodes to which something came late, or of which something was forgotten."""
         self._retold = False
         """Whether a node is described anew: its older windows are, too."""
         self.after: list[Callable[[], None]] = []
@@ -106,6 +111,8 @@ class Changes:
             state = _newest(record, label, record.taken, record.received, None)
             return self._keep(Node(number, state, record.facts, None, labels))
         old, received = node.state, record.received / 1000
+        if record.taken < closed_before(round(old.taken_at * 1000)):
+            self.disturbed.add(node.id)
         usual_gap = node.usual_gap
         gap = received - old.last_seen
         if gap >= 1:  # what comes in one delivery says nothing about the pace
@@ -140,6 +147,8 @@ class Changes:
                 self.catalog.nodes[name].boots[label] = number
         for step in self.after:
             step()
+        for number in self.disturbed:
+            self.catalog.disturbed[number] = self.catalog.disturbed.get(number, 0) + 1
         journal = self.catalog.journal  # last: from now on readers find all of it
         if self._retold:
             journal.note_everything()

@@ -85,13 +85,14 @@ def expired_sealed(db: sqlite3.Connection, changes: Changes, before: int) -> int
 
 def expired_rollups(db: sqlite3.Connection, changes: Changes, width: int, before: int) -> int:
     """Deletes some rows of a roll-up likewise."""
-    query = "SELECT id, start FROM rollups WHERE width = ? AND received < ? ORDER BY received LIMIT ?"
+    query = "SELECT id, start, node FROM rollups WHERE width = ? AND received < ? ORDER BY received LIMIT ?"
     rows = db.execute(query, (width, before, _SLICE)).fetchall()
     if rows:
-        db.executemany("DELETE FROM rollups WHERE id = ?", [(row,) for row, _ in rows])
+        db.executemany("DELETE FROM rollups WHERE id = ?", [(row,) for row, _, _ in rows])
         span = SPANS[width] * 1000
-        changes.gone += [(start * span, (start + 1) * span - 1) for _, start in rows]
-        _note(db, width, (max(start for _, start in rows) + 1) * span)
+        changes.gone += [(start * span, (start + 1) * span - 1) for _, start, _ in rows]
+        changes.disturbed.update(node for *_, node in rows)
+        _note(db, width, (max(start for _, start, _ in rows) + 1) * span)
     return len(rows)
 
 

@@ -21,6 +21,7 @@ from server.storage.connections import ReaderPool, connect, disk_bytes, lock_fil
 from server.storage.damage import Damage
 from server.storage.instants import ceil_milliseconds, floor_milliseconds
 from server.storage.journal import Journal
+from server.storage.kept import Kept
 from server.storage.layouts import LayoutBook
 from server.storage.maintenance import Maintenance
 from server.storage.record import encode, milliseconds
@@ -62,7 +63,7 @@ class SqliteStore:
         self._pool = ReaderPool(path)
         self._writer = Writer(path, db, self._catalog)
         keep = retention or Retention()
-        self._damage = Damage()
+        self._damage, self._kept = Damage(), Kept()
         self._maintenance = Maintenance(self._pool, self._writer, self._catalog, self._book, keep, self._damage)
         self._problem: str | None = None
         self._counters: Counter[str] = Counter()
@@ -162,11 +163,14 @@ class SqliteStore:
         nodes = [
             n for n in nodes if n.state.first_taken_at * 1000 <= high + 0.5 and low <= n.state.taken_at * 1000 + 0.5
         ]
+        self._kept.begin()
         for at in range(0, len(nodes), _NODES_AT_ONCE):
-            series = []
+            series, some = [], nodes[at : at + _NODES_AT_ONCE]
+            disturbed = self._catalog.disturbed
+            ages = {n.id: (milliseconds(n.state.taken_at), disturbed.get(n.id, 0)) for n in some}  # before reading
             with self._pool.read() as db:
-                source = WindowReader(db, self._book, self._catalog.boot_labels, self._damage, wanted)
-                for node in nodes[at : at + _NODES_AT_ONCE]:
+                source = WindowReader(db, self._book, self._catalog.boot_labels, self._damage, wanted, self._kept, ages)
+                for node in some:
                     blocks = source.blocks(node.id, low, high, width)
                     boots = assemble_boots(blocks, source.rows, width)
                     if boots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from server.buckets import Block, CacheRow
 from server.storage.damage import UNREADABLE, Damage
 from server.storage.ingest import HOUR
+from server.storage.kept import CLOSING, Kept, Span, closed_before, cut, narrowed
 from server.storage.layouts import LayoutBook
 from server.storage.reader import recent_samples
 from server.storage.record import decode_pair
@@ -40,17 +41,83 @@ class WindowReader:
     boots: Mapping[int, str]
     damage: Damage
     caches: Collection[str] | None = None
+    kept: Kept | None = None
+    ages: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Of each node its newest snapshot (milliseconds) and how often it was disturbed, before this reading began."""
     rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """The rows kept of each layout met, as server.assemble wants them."""
     _columns: dict[int, NDArray[np.intp] | None] = field(default_factory=dict)
     _forgotten: Mapping[int, int] = field(init=False)
     """Up to which instant each tier has forgotten something; 0 is the snapshots."""
+    _lost: bool = False
+    """Whether something damaged was met: what stands in for it is not kept."""
 
     def __post_init__(self) -> None:
         self._forgotten = dict(self.db.execute("SELECT tier, until FROM forgotten"))
 
     def blocks(self, node: int, low: int, high: int, width: int) -> list[Block]:
         """All blocks of the node; they share no snapshot, and none is coarser than `width` seconds where avoidable."""
+        if self.kept is None or self.caches is not None or width < min(SPANS):
+            return self._read(node, low, high, width)
+        tier = max(w for w in SPANS if w <= width)
+        first, end = _whole(low, high, tier)
+        closed = closed_before(self.ages[node][0])
+        end = min(end, _floor(closed, tier * 1000))
+        if first >= end:
+            return self._read(node, low, high, width)
+        self._lost = False
+        found = self._head(self.kept, node, low, first, tier) + self._closed(self.kept, node, first, end, tier)
+        fine = min(_floor(high + 1, CLOSING), closed)
+        if end < fine:
+            found += self._closed(self.kept, node, end, fine, min(SPANS))
+            end = fine
+        return found + self._read(node, end, high, width)
+
+    def _head(self, kept: Kept, node: int, low: int, first: int, tier: int) -> list[Block]:
+        """What lies from `low` up to the first whole bucket at `first`.
+
+        Snapshots are kept only up to the next five minutes, as long as the next windows begin there.
+        """
+        if low >= first:
+            return []
+        key, disturbed = (node, tier, "head"), self.ages[node][1]
+        whole = low >= self._forgotten.get(0, 0)  # else it may come from roll-ups, and change when more is forgotten
+        span = kept.find(key, disturbed, low) if whole else None
+        if span is None or span.until != first or not span.first <= low <= _ceil(span.first, CLOSING):
+            edge = min(_ceil(low, CLOSING), first)
+            read = self._read(node, low, first - 1, 0)
+            rest = Span(disturbed, edge, first).joined((), [cut(b, edge, first) for b in read], min(SPANS))
+            blocks = (*(narrowed(cut(b, low, edge)) for b in read), *rest.blocks)
+            span = self._keep(kept, key, Span(disturbed, low, first, blocks), low, keep=whole)
+        return self._taken(span, low, first)
+
+    def _closed(self, kept: Kept, node: int, first: int, end: int, tier: int) -> list[Block]:
+        """The buckets of `tier` seconds within [first, end), all of them closed."""
+        key, disturbed = (node, tier), self.ages[node][1]
+        span = kept.find(key, disturbed, first)
+        if span is None or first > span.until or end < span.first:
+            span = Span(disturbed, first, first)
+        if first < span.first or end > span.until:
+            self.rows.update((name, rows) for name, rows in span.rows.items() if name not in self.rows)
+            before = self._read(node, first, span.first - 1, tier) if first < span.first else ()
+            after = self._read(node, span.until, end - 1, tier) if end > span.until else ()
+            joined = replace(span.joined(before, after, tier), first=min(first, span.first), until=max(end, span.until))
+            span = self._keep(kept, key, joined, first)
+        return self._taken(span, first, end)
+
+    def _keep(self, kept: Kept, key: Hashable, span: Span, first: int, *, keep: bool = True) -> Span:
+        """Unless it lacks something damaged."""
+        span = replace(span, rows={block.layout: self.rows[block.layout] for block in span.blocks})
+        if keep and not self._lost:
+            kept.put(key, span, first)
+        return span
+
+    def _taken(self, span: Span, first: int, until: int) -> list[Block]:
+        self.rows.update((name, rows) for name, rows in span.rows.items() if name not in self.rows)
+        return span.within(first, until)
+
+    def _read(self, node: int, low: int, high: int, width: int) -> list[Block]:
+        """The same from the file."""
         found = list(self._recent(node, low, high))
         if width < min(SPANS):
             return found + list(self._snapshots(node, low, high))
@@ -86,7 +153,9 @@ class WindowReader:
                     block = None
                     with self.damage.skip("recent", row[0]):  # type: ignore[arg-type] # its number
                         block = self._recent_block(series, [row])
-                    if block is not None:
+                    if block is None:
+                        self._lost = True
+                    else:
                         yield block
 
     def _recent_block(self, series: tuple[int, int], rows: list[tuple[object, ...]]) -> Block:
@@ -116,7 +185,7 @@ class WindowReader:
                     samples, num, active = _without_facts(samples).take(inside), num[inside], active[inside]
                 block = to_block(self.boots[boot], self.book.hash(number), samples, num, active)
             if block is None:
-                lost = True
+                lost = self._lost = True
                 continue
             hours.add(start)
             yield block
@@ -139,9 +208,9 @@ class WindowReader:
                 per_slab = self.book.load(self.db, number).per_slab
                 block = unpack_block(self.boots[boot], self.book.hash(number), blob, per_slab, columns)
             if block is None:
-                lost = True
+                lost = self._lost = True
                 continue
-            block = _cut(block, (block.time * 1000 >= first - 0.5) & (block.time * 1000 < end - 0.5))
+            block = cut(block, first, end)
             hours.update(_hours(block).tolist())
             yield block
         coarser = [w for w in SPANS if w > tier]
@@ -152,8 +221,15 @@ class WindowReader:
 
 def _whole(low: int, high: int, tier: int) -> tuple[int, int]:
     """The whole buckets of `tier` seconds within [low, high]: from and up to, not including (milliseconds)."""
-    width = tier * 1000
-    return -(-low // width) * width, (high + 1) // width * width
+    return _ceil(low, tier * 1000), _floor(high + 1, tier * 1000)
+
+
+def _floor(at: int, step: int) -> int:
+    return at // step * step
+
+
+def _ceil(at: int, step: int) -> int:
+    return -(-at // step) * step
 
 
 def _hours(block: Block) -> NDArray[np.int64]:

@@ -1,0 +1,202 @@
+"""What is kept of the last windows: always what a fresh store reads, never more than allowed, and of use at all."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.buckets import Block
+from server.storage import Retention, open_store
+from server.storage.base import Store
+from server.storage.kept import Kept, Span, cut, narrowed
+from server.storage.upkeep import back_up
+from tests.server.storage.histories import LARGEST, START, history, received, snapshot
+from tests.server.storage.naive import described
+
+HOUR = 3600.0
+HOUR_MS = 3_600_000
+
+
+def opened(path: Path, retention: Retention | None = None) -> Store:
+    return open_store(f"sqlite:///{path}", clock=lambda: 0.0, retention=retention)
+
+
+def windows(store: Store, question: tuple[float, float, int, str | None]) -> list[tuple[Any, ...]]:
+    start, end, width, group = question
+    return [
+        (s.node, s.group, s.labels, s.kernel, [boot.rows for boot in s.boots], described(s, width))
+        for s in store.window(start, end, width, group=group)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int) -> None:
+    """Over random sequences of appends, late ones too, sealing, forgetting, and questions that move on with time."""
+    rng = random.Random(seed)
+    keep = Retention(*rng.choice([(7e5, 1e6, 2e6), (43200.0, 86400.0, 2 * 86400.0)]))
+    path = tmp_path / "store.db"
+    store = opened(path, keep)
+    coming = history(seed + 100, steps=200)
+    coming = [replace(r, received_at=round(r.received_at + rng.choice([0, 0, 0, 900, 40000]), 3)) for r in coming]
+    held = [coming.pop(rng.randrange(len(coming))) for _ in range(60)]
+    now, length = START, rng.choice([HOUR, 4 * HOUR, 86400.0])
+    begins = [START + rng.random() * 20 * HOUR for _ in range(2)]
+    for step in range(50):
+        batch = [coming.pop(0) for _ in range(min(len(coming), rng.choice([1, 3, 20])))]
+        now = max([now, *(r.snapshot.taken_at for r in batch)])
+        if held and rng.random() < 0.3:
+            batch += [held.pop() for _ in range(min(2, len(held)))]
+        rng.shuffle(batch)
+        store.append(batch).result()
+        if rng.random() < 0.25:
+            store.maintain(now + rng.choice([0, 0, 2 * HOUR, 43200.0, 86400.0]))
+        end = now + rng.choice([0, 0.001, 600, 600, -30, -4 * HOUR])
+        start = rng.choice([end - length, end - length, end - length / 6, end - 7 * 86400.0, *begins])
+        end = max(start, end)
+        questions = [(max(0.0, start), end, width, rng.choice([None, None, "web"])) for width in (300, 3600, 86400)]
+        mine = [windows(store, question) for question in questions]
+        if step % 3 == 0:
+            copy = tmp_path / f"{step}.db"
+            back_up(path, copy, lambda *_: None)
+            fresh = opened(copy, keep)
+            assert mine == [windows(fresh, question) for question in questions]
+            fresh.close()
+    store.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = opened(tmp_path / "store.db")
+    items = [received(snapshot(f"n{n}", START + 60 * i, i, ("dentry", "filp"))) for n in range(2) for i in range(600)]
+    store.append(items).result()
+    store.maintain(START + 10 * HOUR)
+    yield store
+    store.close()
+
+
+def spoil(path: Path) -> None:
+    """Leaves nothing in the file that could be decoded."""
+    db = sqlite3.connect(path)
+    db.execute("UPDATE rollups SET buckets = x'00'")
+    db.execute("UPDATE sealed SET samples = x'00', counts = x'00'")
+    db.execute("UPDATE recent SET counts = x'00' WHERE taken < ?", ((START + 9.8 * HOUR) * 1000,))
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("width", [300, 3600])
+def test_the_next_window_decodes_only_what_is_new(store: Store, tmp_path: Path, width: int) -> None:
+    start, end = START + 1000.5, START + 9.9 * HOUR
+    before = windows(store, (start, end, width, None))
+    spoil(tmp_path / "store.db")
+    assert windows(store, (start, end, width, None)) == before
+    store.append([received(snapshot("n1", START + 10 * HOUR, 7, ("dentry", "filp")))]).result()
+    later = windows(store, (start + 60, end + 600, width, None))
+    assert [node for node, *_ in later] == ["n0", "n1"]
+    first, last = (list(later[1][-1]["boot-1"]["buckets"].values())[i] for i in (0, -1))
+    assert first[0] < start + width + 60
+    assert last[0] == START + 10 * HOUR
+
+
+def test_a_late_snapshot_is_seen_at_once(store: Store) -> None:
+    question = (START, START + 10 * HOUR, 300, None)
+    windows(store, question)
+    store.append([received(snapshot("n1", START + 90, 999, ("dentry", "filp")))]).result()
+    (_, *_, n0), (_, *_, n1) = windows(store, question)
+    assert [d["boot-1"]["buckets"][START // 300][-1] for d in (n0, n1)] == [5, 6]
+
+
+def test_snapshots_that_are_forgotten_are_not_shown_from_memory(store: Store) -> None:
+    question = (START + 1000.5, START + 9.9 * HOUR, 3600, None)
+    before = windows(store, question)
+    store.maintain(START + 8 * 86400)
+    after = windows(store, question)
+    firsts = [next(iter(answer[0][-1]["boot-1"]["buckets"].values())) for answer in (before, after)]
+    assert [samples for *_, samples in firsts] == [43, 40]  # whole five minutes only are still known
+
+
+def block(times: int, columns: int, fill: int = 1, start: int = 0) -> Block:
+    at = (start + 300 * np.arange(times)).astype(np.float64)
+    counts = np.full((times, columns), fill, dtype=np.int64)
+    ones = np.ones(times, dtype=np.int64)
+    return Block("b", "l", at, at, np.zeros((times, 4)), ones, counts, counts + 1, counts, counts)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "find", "begin"]), st.integers(0, 5), st.integers(1, 60)), max_size=60)
+)
+def test_never_holds_more_than_it_may(steps: list[tuple[str, int, int]]) -> None:
+    kept = Kept(limit=40_000)
+    for what, key, size in steps:
+        if what == "begin":
+            kept.begin()
+        elif what == "put":
+            kept.put(key, Span(key, 0, size * 300_000, (narrowed(block(size, 20)),)), 0)
+        else:
+            found = kept.find(key, key, 0)
+            assert found is None or found.disturbed == key
+        assert 0 <= kept.bytes <= 40_000
+
+
+def test_what_was_used_lately_is_not_given_up_for_something_new() -> None:
+    kept = Kept(limit=20_000)
+    kept.begin()
+    for key in range(100):
+        kept.put(key, Span(0, 0, 1, (block(10, 10),)), 0)
+    held = [key for key in range(100) if kept.find(key, 0, 0)]
+    assert 0 < len(held) < 100
+    assert held == list(range(len(held)))
+    for _ in range(20):
+        kept.begin()
+    kept.put(100, Span(0, 0, 1, (block(10, 10),)), 0)
+    assert kept.find(100, 0, 0)
+    assert not kept.find(0, 0, 0)
+
+
+def test_what_no_window_needs_any_more_is_dropped() -> None:
+    kept = Kept()
+    kept.begin()
+    kept.put("k", Span(0, 0, 100 * 300_000, (block(100, 4),)), 0)
+    full = kept.bytes
+    for _ in range(20):
+        kept.begin()
+        span = kept.find("k", 0, 90 * 300_000)
+        assert span
+        kept.put("k", span, 90 * 300_000)
+    span = kept.find("k", 0, 90 * 300_000)
+    assert span
+    assert span.first == 90 * 300_000
+    assert len(span.blocks[0].time) == 10
+    assert kept.bytes < full / 2
+
+
+counts = st.lists(st.sampled_from([0, 1, 2**16, 2**32 - 1, 2**32, LARGEST]), min_size=4, max_size=4)
+
+
+@settings(deadline=None)
+@given(st.lists(counts, min_size=1, max_size=5))
+def test_narrowing_keeps_every_count(rows: list[list[int]]) -> None:
+    plain = block(len(rows), 4)
+    matrix = np.array(rows, dtype=np.int64)
+    plain = replace(plain, num_min=matrix, num_last=matrix, active_min=matrix // 2, active_last=matrix)
+    small = narrowed(plain)
+    for name in ("num_min", "num_last", "active_min", "active_last"):
+        assert getattr(small, name).tolist() == getattr(plain, name).tolist()
+    if matrix.max() < 2**32:
+        assert Span(0, 0, 1, (small,)).bytes < Span(0, 0, 1, (plain,)).bytes
+
+
+def test_cut_takes_the_first_end_and_not_the_last() -> None:
+    assert cut(block(10, 1), 300_000, 900_000).time.tolist() == [300.0, 600.0]
+    whole = block(3, 1)
+    assert cut(whole, 0, HOUR_MS) is whole
