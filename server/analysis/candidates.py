@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.survey import BLOCKS, LARGEST, RISING, Fit
-from server.analysis.trend import Trend, fit, quantum, steps
-from server.analysis.windows import Span
+from server.analysis.panel import Panel
+from server.analysis.survey import BLOCKS, LARGEST, RISING, Part, Survey
+from server.analysis.trend import Trend, fit, floors, quantum, steps
 
-__all__ = ["LEAST_SCORE", "Candidates", "candidates_of"]
+__all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -20,76 +20,55 @@ Bools = NDArray[np.bool_]
 
 LEAST_SCORE = 3.0
 """Growth of less than so many times its uncertainty is not looked at further."""
-TOGETHER = 32
-"""Nodes whose series are fitted at once."""
+LEAST_KNOWN = 0.75
+"""Share of a span's cells in which a series must be listed to have a trend."""
+TOGETHER = 2000
+"""Series that are fitted at once: more would not fit into a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """Series of many nodes that passed the gates which they decide alone, with their trends. S series."""
 
-    fits: tuple[Fit, ...]
-    owner: Indices
-    """[S] in `fits`."""
+    rows: Indices
+    """[S] in Panel.tracks; `columns` in Panel.names."""
     columns: Indices
-    """[S] among the owner's caches."""
     trend: Trend
     active: Trend
+    """The same of the objects in use."""
     measures: Mapping[str, Floats]
-
-    def cache(self, k: int) -> str:
-        """The name of the k-th one's cache."""
-        return str(self.fits[self.owner[k]].track.names[self.columns[k]])
 
     def take(self, kept: Indices | Bools) -> Candidates:
         """Some of them."""
-        return Candidates(
-            self.fits,
-            self.owner[kept],
-            self.columns[kept],
-            self.trend.take(kept),
-            self.active.take(kept),
-            {name: values[kept] for name, values in self.measures.items()},
-        )
+        measures = {name: values[kept] for name, values in self.measures.items()}
+        return Candidates(self.rows[kept], self.columns[kept], self.trend.take(kept), self.active.take(kept), measures)
 
 
-def candidates_of(fits: Sequence[Fit], span: Span) -> list[Candidates]:
+def candidates_of(surveyed: Survey) -> list[Candidates]:
     """What is worth a comparison: enough of a trend over its own noise, with the gates that peers can't mend.
 
-    Series of many nodes are fitted at once where their cells are the same; times are the cells', not the samples'.
+    Series of many nodes are fitted at once; times are the cells', not the samples'.
     """
-    alike: dict[bytes, list[Fit]] = {}
-    for one in fits:
-        if one.candidate.any():
-            alike.setdefault(np.floor_divide(one.cells.time, span.width).tobytes(), []).append(one)
-    found = []
-    for number, group in alike.items():
-        t = np.frombuffer(number) * span.width
-        for begin in range(0, len(group), TOGETHER):
-            fitted = _fitted(t, group[begin : begin + TOGETHER], span)
-            if fitted is not None:
-                found.append(fitted)
+    found: list[Candidates] = []
+    for part, chosen in zip(surveyed.parts, surveyed.candidates, strict=True):
+        for begin in range(0, len(chosen), TOGETHER):
+            found += _fitted(surveyed, part, chosen[begin : begin + TOGETHER])
     return found
 
 
-def _fitted(t: Floats, group: Sequence[Fit], span: Span) -> Candidates | None:
-    picked = [np.flatnonzero(one.candidate) for one in group]
-    owner = np.repeat(np.arange(len(group)), [len(columns) for columns in picked])
-    columns = np.concatenate(picked)
-    y = np.concatenate([one.cells.allocated[:, c] for one, c in zip(group, picked, strict=True)], axis=1)
+def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidates]:
+    t, y = part.t, part.y[:, chosen]
     trend = fit(t, y)
     kept = trend.growth > LEAST_SCORE * trend.error
-    kept &= np.isfinite(y).mean(axis=0) >= 0.75
+    kept &= np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
+    kept &= trend.growth >= 4 * quantum(y)
     if not kept.any():
-        return None
-    y, trend, owner, columns = y[:, kept], trend.take(kept), owner[kept], columns[kept]
-    place = [group[int(n)].cells.active[:, c] for n, c in zip(owner, columns, strict=True)]
-    active, spread = fit(t, np.stack(place, axis=1)), steps(t, y, min(BLOCKS, len(y) // 2))
+        return
+    chosen, y, trend = chosen[kept], y[:, kept], trend.take(kept)
+    spread = steps(t, y, min(BLOCKS, len(t) // 2))
     gates = {
-        "slabs": trend.growth < 4 * quantum(y),
-        "active": active.growth < 0.5 * trend.growth,
         "step": (spread.largest > LARGEST) | (spread.rising < RISING),
-        "slowing": spread.late < (0.6 if span.ended else 0.4),
+        "slowing": spread.late < (0.6 if surveyed.span.ended else 0.4),
         "falls back": spread.drawdown > 0.6 * trend.growth,
     }
     measures = {
@@ -98,7 +77,20 @@ def _fitted(t: Floats, group: Sequence[Fit], span: Span) -> Candidates | None:
         "late_over_early": np.minimum(spread.late, 1e6),
         "drawdown": spread.drawdown,
     }
+    rows, columns = part.rows[chosen], part.columns[chosen]
+    active = fit(t, _active(surveyed.panel, part, rows, columns))
+    gates["active"] = active.growth < 0.5 * trend.growth
     passed = np.flatnonzero(~np.logical_or.reduce(list(gates.values())))
-    if not len(passed):
-        return None
-    return Candidates(tuple(group), owner, columns, trend, active, measures).take(passed)
+    if len(passed):
+        yield Candidates(rows, columns, trend, active, measures).take(passed)
+
+
+def _active(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:
+    """[K, S] the cells of the objects in use, in bytes. `rows` run upwards."""
+    own, begins = np.unique(rows, return_index=True)
+    picked = []
+    for row, mine in zip(own.tolist(), np.split(columns, begins[1:]), strict=True):
+        place = np.searchsorted(panel.places[row], mine)
+        picked.append(panel.tracks[row].active[part.buckets, place])
+    y = np.concatenate(picked, axis=1)
+    return floors(y, part.starts) if len(part.starts) < len(y) else y

@@ -10,6 +10,7 @@ from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
 from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
+from server.analysis.panel import make_panel
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
 from server.analysis.sentence import span_text
@@ -65,7 +66,8 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
                 known.uncut = [cells(track, start, end, width) for track in every]
                 known.coarse = [cells(track, start, end, width) for track in tracks if len(track.time)]
                 known.past = Past(known.coarse)
-            known.scans += [scan(tracks, span, settings, known.past) for span in reading.spans]
+            panel = make_panel(tracks, reading.spans[0].width, settings)
+            known.scans += [scan(panel, span, known.past) for span in reading.spans]
     findings: list[Finding] = []
     watch: list[Finding] = []
     notes: list[Note] = []

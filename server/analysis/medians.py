@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["medians"]
+__all__ = ["column_medians", "medians"]
 
 Floats = NDArray[np.float64]
 
@@ -23,3 +23,15 @@ def medians(values: Floats) -> Floats:
     return np.asarray(
         (ordered[at, np.maximum(count - 1, 0) // 2] + ordered[at, np.minimum(count // 2, length - 1)]) / 2
     )
+
+
+def column_medians(y: Floats) -> Floats:
+    """[C] the median of every column of y [K, C], for a few rows and many columns; NaN where a column holds one.
+
+    The rows are bubbled against each other, whole rows at once, until the middle ones are in place.
+    """
+    rows, length = list(y), len(y)
+    for done in range(length // 2 + 1):
+        for k in range(length - 1 - done):
+            rows[k], rows[k + 1] = np.minimum(rows[k], rows[k + 1]), np.maximum(rows[k], rows[k + 1])
+    return np.asarray((rows[(length - 1) // 2] + rows[length // 2]) / 2)

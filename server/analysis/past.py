@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +35,8 @@ class Past:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
         self._moves: dict[tuple[str, float], dict[str, float]] = {}
+        self._gaps: dict[int, list[float]] = {}
+        self._changes: dict[tuple[int, int], tuple[Floats, Floats]] = {}
 
     def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
         """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
@@ -44,9 +48,10 @@ class Past:
         key = (cache, seconds)
         moves = self._moves.get(key)
         if moves is None:
-            moves = self._moves[key] = {track.node: _lagged(track, cache, seconds)[0] for track in self._asked}
-        others = [change for name, change in moves.items() if name != node and not np.isnan(change)]
-        own = [fall for track in self._nodes.get(node, ()) if not np.isnan(fall := _lagged(track, cache, seconds)[1])]
+            moves = self._moves[key] = {track.node: self._lagged(track, cache, seconds)[0] for track in self._asked}
+        others = [change for name, change in moves.items() if name != node and not math.isnan(change)]
+        falls = [self._lagged(track, cache, seconds)[1] for track in self._nodes.get(node, ())]
+        own = [fall for fall in falls if not math.isnan(fall)]
         return max(own, default=0.0), float(np.median(others)) if others else 0.0
 
     def highest(self, node: str, boot: str, cache: str, before: float) -> float | None:
@@ -101,19 +106,32 @@ class Past:
                 seen += place >= 0
         return np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
 
+    def _lagged(self, track: Track, cache: str, seconds: float) -> tuple[float, float]:
+        """Root mean squares of all changes of a cache over so long a time, and of its falls; NaN where not known."""
+        column = track.index.get(cache)
+        if column is None or len(track.time) < 4:
+            return math.nan, math.nan
+        gaps = self._gaps.get(id(track))
+        if gaps is None:
+            i, j = np.triu_indices(len(track.time), 1)
+            gaps = self._gaps[id(track)] = np.sort(track.time[j] - track.time[i]).tolist()
+        lag = min(seconds, 0.5 * gaps[-1])
+        key = (id(track), bisect_left(gaps, lag * 0.99))  # which cells lie a lag apart depends on nothing else
+        known = self._changes.get(key)
+        if known is None:
+            known = self._changes[key] = _changes(track, lag * 0.99)
+        scale = math.sqrt(seconds / lag)
+        return float(known[0][column]) * scale, float(known[1][column]) * scale
 
-def _lagged(track: Track, cache: str, seconds: float) -> tuple[float, float]:
-    """Root mean squares of all changes of a cache over so long a time, and of its falls; NaN where not known."""
-    column = track.index.get(cache)
-    if column is None or len(track.time) < 4:
-        return np.nan, np.nan
-    t, y = track.time, track.allocated[:, column]
-    lag = min(seconds, 0.5 * float(t[-1] - t[0]))
-    later = np.searchsorted(t, t + lag * 0.99)
+
+def _changes(track: Track, lag: float) -> tuple[Floats, Floats]:
+    """Root mean squares [C] of every cache's changes over at least so many seconds, and of its falls; NaN if none."""
+    t, y = track.time, track.allocated
+    later = np.searchsorted(t, t + lag)
     inside = later < len(t)
     change = y[later[inside]] - y[inside]
-    change = change[np.isfinite(change)] * np.sqrt(seconds / lag)
-    if not len(change):
-        return np.nan, np.nan
-    falls = np.minimum(change, 0.0)
-    return float(np.sqrt(np.mean(change**2))), float(np.sqrt(np.mean(falls**2)))
+    known = np.isfinite(change)
+    squares, falls = (np.where(known, part, 0.0) ** 2 for part in (change, np.minimum(change, 0.0)))
+    with np.errstate(invalid="ignore"):
+        count = known.sum(axis=0)
+        return np.sqrt(squares.sum(axis=0) / count), np.sqrt(falls.sum(axis=0) / count)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
+from server.analysis.candidates import LEAST_KNOWN, LEAST_SCORE, Candidates, candidates_of
 from server.analysis.factors import companion_effect
 from server.analysis.medians import medians
+from server.analysis.panel import Panel
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.peers import Peers, robust_spreads, scales_to
-from server.analysis.survey import BLOCKS, Fit, survey
+from server.analysis.survey import BLOCKS, Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import block_floors, fit
-from server.analysis.types import AnalysisSettings
 from server.analysis.windows import Span
 
 __all__ = ["FINDING_SCORE", "FLEET_SHARE", "SHORT_SCORE", "Scan", "Sign", "scan"]
@@ -88,39 +86,34 @@ class Scan:
     """Series judged on each node."""
 
 
-def scan(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, past: Past) -> Scan:
+def scan(panel: Panel, span: Span, past: Past) -> Scan:
     """All signs of growth in `span`; `past` holds coarse cells of the same nodes over the whole window."""
-    fits = survey(tracks, span, settings)
+    surveyed = survey(panel, span)
     judged: dict[str, int] = {}
-    for one in fits:
-        judged[one.track.node] = max(judged.get(one.track.node, 0), len(one.track.names))
-    found = candidates_of(fits, span)
-    wanted = sorted({one.cache(k) for one in found for k in range(len(one.columns))})
-    bench = _Bench(span, past, _sample(fits), len(judged), wanted)
-    common = _common(found, fits)
+    for row in surveyed.judged.tolist():
+        track = panel.tracks[row]
+        judged[track.node] = max(judged.get(track.node, 0), len(track.names))
+    found = candidates_of(surveyed)
+    if not found:
+        return Scan(span, [], judged)
+    count = np.bincount(np.concatenate([one.columns for one in found]), minlength=len(panel.names))
+    listed = panel.listed[surveyed.judged].sum(axis=0)
+    common = (count >= 2) & (count >= FLEET_SHARE * listed)
+    bench = _Bench(surveyed, past, len(judged), np.flatnonzero(count))
     return Scan(span, [sign for one in found for sign in bench.signs(one, common)], judged)
 
 
-def _common(found: Sequence[Candidates], fits: Sequence[Fit]) -> set[str]:
-    """The caches that are candidates on so many nodes that their growth may be the fleet's."""
-    count = Counter(one.cache(k) for one in found for k in range(len(one.columns)))
-    layouts = Counter(one.track.names for one in fits)
-    listed: Counter[str] = Counter()
-    for names, times in layouts.items():
-        listed.update({name: times for name in names if name in count})
-    return {name for name, times in count.items() if times >= 2 and times >= FLEET_SHARE * listed[name]}
-
-
-def _sample(fits: Sequence[Fit]) -> list[Fit]:
-    """One fit of each node (of several boots the longest), evenly thinned to MOST_PEERS and one."""
-    best: dict[str, Fit] = {}
-    for one in fits:
-        old = best.get(one.track.node)
-        if old is None or one.cells.span > old.cells.span:
-            best[one.track.node] = one
+def _sample(surveyed: Survey) -> Indices:
+    """One track of each node (of several boots the longest), evenly thinned to MOST_PEERS and one."""
+    best: dict[str, int] = {}
+    for row in surveyed.judged.tolist():
+        node = surveyed.panel.tracks[row].node
+        old = best.get(node)
+        if old is None or surveyed.length[row] > surveyed.length[old]:
+            best[node] = row
     every = [best[node] for node in sorted(best)]
-    chosen = np.unique(np.linspace(0, len(every) - 1, min(len(every), MOST_PEERS + 1)).round().astype(int))
-    return [every[k] for k in chosen]
+    chosen = np.linspace(0, len(every) - 1, min(len(every), MOST_PEERS + 1)).round().astype(int)
+    return np.array([every[k] for k in np.unique(chosen)], dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,79 +139,77 @@ class _Compared:
 class _Bench:
     """What candidates are measured against: the peers' growth of every wanted cache, in bytes a second."""
 
-    def __init__(self, span: Span, past: Past, peers: list[Fit], nodes: int, wanted: Sequence[str]) -> None:
-        self._span, self._past, self._peers, self._nodes = span, past, peers, nodes
-        self._place = {name: m for m, name in enumerate(wanted)}
-        shape = (len(peers), len(wanted))
-        self._rate, self._error, self._level, self._noise = (np.full(shape, np.nan) for _ in range(4))
-        for n, one in enumerate(peers):
-            columns = np.array([c for name in wanted if (c := one.track.index.get(name)) is not None], dtype=np.intp)
-            if not len(columns):
-                continue
-            to = np.array([self._place[one.track.names[c]] for c in columns], dtype=np.intp)
-            y = one.cells.allocated[:, columns]
-            known = np.isfinite(y).mean(axis=0) >= 0.75
-            trend, length = fit(np.floor_divide(one.cells.time, span.width) * span.width, y), one.cells.span
-            self._rate[n, to] = np.where(known, trend.growth / length, np.nan)
-            self._error[n, to] = np.maximum(trend.error, 1.0) / length
-            self._level[n, to] = np.nan_to_num(one.first[columns])
-            self._noise[n, to] = trend.noise
-        self._error[np.isnan(self._rate)] = np.nan
-        self._names = np.array([one.track.node for one in peers], dtype=object)
-        self._scale = np.array([one.scale for one in peers])
+    def __init__(self, surveyed: Survey, past: Past, nodes: int, wanted: Indices) -> None:
+        self._surveyed, self._span, self._past, self._nodes = surveyed, surveyed.span, past, nodes
+        panel = surveyed.panel
+        self._peers = peers = _sample(surveyed)
+        self._node = np.array([track.node for track in panel.tracks], dtype=object)
+        self._place = np.full(len(panel.names), -1)
+        self._place[wanted] = np.arange(len(wanted))
+        at = np.ix_(peers, wanted)
+        length = surveyed.length[peers, None]
+        self._level = np.nan_to_num(surveyed.first[at])
+        # What does not vary has neither growth nor noise; the rest is fitted.
+        self._rate = np.where(panel.listed[at], 0.0, np.nan)
+        self._error, self._noise = self._rate + 1.0 / length, self._rate.copy()
+        peer = np.full(len(panel.tracks), -1)
+        peer[peers] = np.arange(len(peers))
+        for part in surveyed.parts:
+            mine = np.flatnonzero((peer[part.rows] >= 0) & (self._place[part.columns] >= 0))
+            to = (peer[part.rows[mine]], self._place[part.columns[mine]])
+            y = part.y[:, mine]
+            trend, seconds = fit(part.t, y), surveyed.length[part.rows[mine]]
+            known = np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
+            self._rate[to] = np.where(known, trend.growth / seconds, np.nan)
+            self._error[to] = np.where(known, np.maximum(trend.error, 1.0) / seconds, np.nan)
+            self._noise[to] = trend.noise
         self._usual = robust_spreads(self._rate.T, self._error.T)
         few = np.isfinite(self._rate).sum(axis=0) < PLENTY
         for values in self._usual:
             values[few] = 0.0
 
-    def signs(self, candidates: Candidates, common: Collection[str]) -> list[Sign]:
-        """The signs among the candidates: those that can reach LEAST_SCORE, and all of the caches named."""
-        place = np.array([self._place[candidates.cache(k)] for k in range(len(candidates.columns))])
-        kept = np.isin(place, [self._place[name] for name in common]) | self._promising(candidates, place)
-        candidates, place = candidates.take(kept), place[kept]
-        if not len(place):
+    def signs(self, candidates: Candidates, common: Bools) -> list[Sign]:
+        """The signs among the candidates: those that can reach LEAST_SCORE, and all of the `common` caches [C]."""
+        candidates = candidates.take(common[candidates.columns] | self._promising(candidates))
+        if not len(candidates.rows):
             return []
-        compared = self._compare(candidates, place)
-        kept = np.isin(place, [self._place[name] for name in common]) | (compared.best >= LEAST_SCORE)
+        compared = self._compare(candidates)
+        kept = common[candidates.columns] | (compared.best >= LEAST_SCORE)
         return [self._sign(candidates, k, compared) for k in np.flatnonzero(kept).tolist()]
 
-    def _promising(self, candidates: Candidates, place: Indices) -> Bools:
+    def _promising(self, candidates: Candidates) -> Bools:
         """Whether candidates can reach LEAST_SCORE at all, by a comparison with all peers, unscaled."""
-        length = np.array([one.cells.span for one in candidates.fits])[candidates.owner]
-        median, spread = (values[place] for values in self._usual)
+        length = self._surveyed.length[candidates.rows]
+        median, spread = (values[self._place[candidates.columns]] for values in self._usual)
         noise = np.hypot(np.maximum(candidates.trend.error, 1.0), 0.5 * spread * length)
         return np.asarray(candidates.trend.growth - np.maximum(median, 0.0) * length >= LEAST_SCORE * noise)
 
-    def _compare(self, candidates: Candidates, place: Indices) -> _Compared:
+    def _compare(self, candidates: Candidates) -> _Compared:
         """Every candidate beside its peers, leaving out its own node."""
-        fits, owner = candidates.fits, candidates.owner
-        length = np.array([one.cells.span for one in fits])[owner][:, None]
-        level = np.array([one.first[c] for one, c in zip((fits[n] for n in owner), candidates.columns, strict=True)])
-        node = np.array([one.track.node for one in fits], dtype=object)
-        rate = self._rate[:, place].T.copy()
-        rate[node[owner][:, None] == self._names] = np.nan
+        surveyed, rows, trend = self._surveyed, candidates.rows, candidates.trend
+        place = self._place[candidates.columns]
+        length, level = surveyed.length[rows, None], surveyed.first[rows, candidates.columns]
+        rate, levels = self._rate[:, place].T, self._level[:, place].T
+        rate[self._node[rows][:, None] == self._node[self._peers]] = np.nan
         known = np.isfinite(rate)
-        scales = scales_to(
-            level[:, None],
-            candidates.trend.noise[:, None],
-            self._level[:, place].T,
-            self._noise[:, place].T,
-            np.exp(np.array([one.scale for one in fits])[owner][:, None] - self._scale),
-        )
+        bigger = np.exp(surveyed.scale[rows, None] - surveyed.scale[self._peers])
+        scales = scales_to(level[:, None], trend.noise[:, None], levels, self._noise[:, place].T, bigger)
         scales[~known] = np.nan
         median, spread = robust_spreads(rate * length * scales, self._error[:, place].T * length * scales)
         alone = ~known.any(axis=1)
-        usual = np.where(alone, level, medians(self._level[:, place].T * scales))
-        removed = np.array([one.effect for one in fits])[owner] * np.minimum(level, usual)
-        noise = np.hypot(np.maximum(candidates.trend.error, 1.0), np.where(alone, 0.0, spread))
-        best = (candidates.trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
+        usual = np.where(alone, level, medians(levels * scales))
+        removed = surveyed.effect[rows] * np.minimum(level, usual)
+        noise = np.hypot(np.maximum(trend.error, 1.0), np.where(alone, 0.0, spread))
+        best = (trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
         return _Compared(known, medians(rate * length), median, spread, medians(scales), usual, removed, best)
 
     def _sign(self, candidates: Candidates, k: int, compared: _Compared) -> Sign:
         """The k-th candidate as a sign, with the gates it failed."""
-        one, column, trend = candidates.fits[candidates.owner[k]], int(candidates.columns[k]), candidates.trend
-        track, length = one.track, one.cells.span
-        cache, level = track.names[column], float(one.first[column])
+        one, trend = self._surveyed.fit(int(candidates.rows[k])), candidates.trend
+        track, length = one.track, one.length
+        cache = self._surveyed.panel.names[candidates.columns[k]]
+        column = track.index[cache]
+        level = float(one.first[column])
         growth, error = float(trend.growth[k]), float(max(trend.error[k], 1.0))
         chosen = np.flatnonzero(compared.known[k])
         peers = Peers(len(chosen), float(compared.rate[k]), float(compared.median[k]), float(compared.spread[k]))
@@ -279,13 +270,13 @@ class _Bench:
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
         gates = {
-            "material": sign.excess / one.cells.span < one.material,
+            "material": sign.excess / one.length < one.material,
             "seen before": before is not None and after - before < 0.3 * growth,
             "node": sign.removed > 0.3 * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
         }
         if not self._span.whole:
-            earlier = self._past.rise_before(*key, self._span.start, one.cells.span)
+            earlier = self._past.rise_before(*key, self._span.start, one.length)
             gates["slowing"] = earlier > MOST_SLOWER * growth
         if self._span.ended:
             latest = self._past.latest(*key)
@@ -301,14 +292,14 @@ class _Bench:
         There must be other nodes, the boot must be older than the span is long (no warm-up), and the sign reach
         PEERLESS_SCORE over the whole window.
         """
-        uptime, length = float(one.cells.uptime[0]), one.cells.span
+        uptime, length = float(one.cells().uptime[0]), one.length
         young = uptime < length + warm_up_seconds(uptime + length)
         return self._nodes > 1 and self._span.whole and not young and sign.score >= PEERLESS_SCORE
 
     def _load(self, one: Fit, column: int, chosen: Indices) -> float:
         """What the load explains of a cache's relative growth (see factors.companion_effect)."""
         names = one.track.names
-        peers = [self._peers[j] for j in chosen[:MOST_COMPANIONS]]
+        peers = [self._surveyed.fit(row) for row in self._peers[chosen[:MOST_COMPANIONS]].tolist()]
         alike = self._past.alike(names, column, [(peer.track.node, peer.track.boot) for peer in peers])
         total, seen = np.zeros(len(names)), np.zeros(len(names))
         for peer in peers:
@@ -324,7 +315,7 @@ class _Bench:
 
 def _pressed(one: Fit, column: int, growth: float) -> bool:
     """Whether the kernel reclaimed other caches on this node during the span while this one went on growing."""
-    y = one.cells.allocated
+    y = one.cells().allocated
     lazy = one.track.reclaimable.copy()
     lazy[column] = False
     own = y[:, column]

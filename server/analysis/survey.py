@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.factors import node_effects, node_scales, others_greatest
-from server.analysis.tracks import MEMORY_TOTAL, Track, cells
-from server.analysis.trend import block_floors, spread_of
-from server.analysis.types import AnalysisSettings
+from server.analysis.medians import column_medians
+from server.analysis.panel import Panel, Stack, material_rate
+from server.analysis.tracks import Track, cells
+from server.analysis.trend import block_floors, floors, spread_of
 from server.analysis.windows import Span
 
-__all__ = ["BLOCKS", "LARGEST", "RISING", "Fit", "material_rate", "survey"]
+__all__ = ["BLOCKS", "LARGEST", "RISING", "Fit", "Part", "Survey", "material_rate", "survey"]
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 BLOCKS = 6
@@ -28,12 +30,35 @@ SHARE_OF_SPAN = 0.25
 """A boot that covers less of a span is not judged in it."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The cells over a span of boots whose cells are the same. K cells, V series, all that vary."""
+
+    members: Indices
+    """In Panel.tracks."""
+    length: Floats
+    """Seconds from each member's first cell to its last."""
+    t: Floats
+    """[K] when each cell begins."""
+    y: Floats
+    """[K, V] the floor of the allocated bytes in each cell."""
+    rows: Indices
+    """[V] whose each series is, in Panel.tracks; `columns` in Panel.names."""
+    columns: Indices
+    buckets: slice
+    """Of the members' tracks."""
+    starts: Indices
+    """[K] the first of those buckets in each cell."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
-    """One track over a span. C caches."""
+    """One track over a span. C caches of the track."""
 
     track: Track
-    cells: Track
+    span: Span
+    length: float
+    """Seconds from the first cell to the last."""
     first: Floats
     """[C] median floor of the span's first quarter; `last` of its last."""
     last: Floats
@@ -41,71 +66,105 @@ class Fit:
     """[C] growth over level; NaN where there is no level."""
     swing: Floats
     """[C] how far each cache moved within the span, relative to its level."""
-    varies: Bools
-    candidate: Bools
-    """[C] caches whose floor rises enough, and in more than one step."""
     material: float
     """Bytes a second below which growth does not matter on this node."""
-    effect: float = 0.0
-    """The relative growth that the node's caches have in common."""
-    scale: float = 0.0
-    """Natural logarithm of how big and busy the node is beside the others."""
+
+    def cells(self) -> Track:
+        """The track over the span, in its cells."""
+        return cells(self.track, self.span.start, self.span.end, self.span.width)
 
 
-def material_rate(track: Track, settings: AnalysisSettings) -> float:
-    """Bytes a second below which growth does not matter on this node."""
-    known = track.memory[:, MEMORY_TOTAL]
-    known = known[np.isfinite(known)]
-    if not len(known):
-        return settings.material_bytes_per_hour / 3600.0
-    return settings.material_fraction * float(known[-1]) / (30 * 86400.0)
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Every track that can be judged over a span. N tracks and C caches as in the panel."""
+
+    panel: Panel
+    span: Span
+    judged: Indices
+    """In Panel.tracks."""
+    parts: tuple[Part, ...]
+    candidates: tuple[Indices, ...]
+    """The series of each part whose floor rises enough, and in more than one step."""
+    first: Floats
+    """[N, C] as in Fit; of the judged tracks only, NaN where not listed. `last`, `relative`, `swing` likewise."""
+    last: Floats
+    relative: Floats
+    swing: Floats
+    length: Floats
+    """[N] seconds from the first cell to the last."""
+    effect: Floats
+    """[N] the relative growth that a node's caches have in common."""
+    scale: Floats
+    """[N] natural logarithm of how big and busy the node is beside the others."""
+
+    def fit(self, row: int) -> Fit:
+        """One of the judged tracks by itself."""
+        track, place = self.panel.tracks[row], self.panel.places[row]
+        return Fit(
+            track,
+            self.span,
+            float(self.length[row]),
+            self.first[row, place],
+            self.last[row, place],
+            self.relative[row, place],
+            self.swing[row, place],
+            float(self.panel.material[row]),
+        )
 
 
-def _look(track: Track, span: Span, settings: AnalysisSettings) -> Fit | None:
-    part = cells(track, span.start, span.end, span.width)
-    y, count = part.allocated, len(part.time)
-    if count < FEWEST_CELLS or part.samples.sum() < FEWEST_SAMPLES:
-        return None
-    if part.span < SHARE_OF_SPAN * (span.end - span.start):
-        return None
-    few = max(2, count // 4)
-    first, last = np.median(y[:few], axis=0), np.median(y[-few:], axis=0)
-    rise = last - first
-    most, least = np.fmax.reduce(y, axis=0), np.fmin.reduce(y, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(first > 0, rise / first, np.where(rise == 0, 0.0, np.nan))
-        swing = (most - least) / np.median(y[:: max(count // 8, 1)], axis=0)
-    material = material_rate(track, settings)
-    varies = most > least
-    candidate = varies & (rise > 0.4 * material * part.span)
-    chosen = np.flatnonzero(candidate)
-    if len(chosen):
+def _parts(stack: Stack, span: Span) -> Iterator[Part]:
+    """The stack's boots over the span: nearly always all together; a clock may set a few apart by a bucket."""
+    edges = np.stack([(stack.time < span.start).sum(axis=1), (stack.time <= span.end).sum(axis=1)], axis=1)
+    alike, which = np.unique(edges, axis=0, return_inverse=True)
+    for kind, (begin, stop) in enumerate(alike.tolist()):
+        number = stack.number[begin:stop]
+        starts = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
+        if len(starts) < FEWEST_CELLS or not len(number):
+            continue
+        length = stack.time[:, stop - 1] - stack.time[:, begin + starts[1] - 1]
+        kept = (which.ravel() == kind) & (stack.samples[:, begin:stop].sum(axis=1) >= FEWEST_SAMPLES)
+        kept &= length >= SHARE_OF_SPAN * (span.end - span.start)
+        if not kept.any():
+            continue
+        y, rows, columns = stack.y[begin:stop], stack.rows, stack.columns
+        if not kept.all():
+            mine = np.isin(rows, stack.members[kept])
+            y, rows, columns = y[:, mine], rows[mine], columns[mine]
+        y = floors(y, starts) if len(starts) < len(number) else y
+        t = number[starts] * span.width
+        yield Part(stack.members[kept], length[kept], t, y, rows, columns, slice(begin, stop), starts)
+
+
+def survey(panel: Panel, span: Span) -> Survey:
+    """The tracks that can be judged in the span, with their nodes' effects and scales."""
+    parts = tuple(part for stack in panel.stacks for part in _parts(stack, span))
+    still = np.where(panel.listed, 0.0, np.nan)
+    first, last, relative, swing = panel.level.copy(), panel.level.copy(), still.copy(), still
+    varies = np.zeros(panel.listed.shape, dtype=bool)
+    length = np.full(len(panel.tracks), np.nan)
+    candidates = []
+    for part in parts:
+        y, at, count = part.y, (part.rows, part.columns), len(part.t)
+        length[part.members] = part.length
+        few = max(2, count // 4)
+        begin, end = column_medians(y[:few]), column_medians(y[-few:])
+        rise = end - begin
+        most, least = np.fmax.reduce(y, axis=0), np.fmin.reduce(y, axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            growth = np.where(begin > 0, rise / begin, np.where(rise == 0, 0.0, np.nan))
+            moved = (most - least) / column_medians(y[:: max(count // 8, 1)])
+        first[at], last[at], relative[at] = begin, end, growth
+        swing[at] = np.where(np.isfinite(moved), moved, 0.0)
+        varies[at] = most > least
+        enough = 0.4 * panel.material * length
+        chosen = np.flatnonzero((most > least) & (rise > enough[part.rows]))
         largest, rising = spread_of(block_floors(y[:, chosen], min(BLOCKS, count // 2)))
-        candidate[chosen] = (largest <= LARGEST) & (rising >= RISING)
-    swing = np.where(np.isfinite(swing), swing, 0.0)
-    return Fit(track, part, first, last, relative, swing, varies, candidate, material)
-
-
-def survey(tracks: Sequence[Track], span: Span, settings: AnalysisSettings) -> list[Fit]:
-    """The tracks that can be judged in the span, with their node's effect and scale."""
-    fits = [fitted for track in tracks if (fitted := _look(track, span, settings)) is not None]
-    if not fits:
-        return fits
-    names = sorted({name for layout in {one.track.names for one in fits} for name in layout})
-    index = {name: number for number, name in enumerate(names)}
-    places: dict[tuple[str, ...], NDArray[np.intp]] = {}
-    shape = (len(fits), len(names))
-    relative, swing, level = (np.full(shape, np.nan) for _ in range(3))
-    varies, lazy = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    for n, one in enumerate(fits):
-        to = places.get(one.track.names)
-        if to is None:
-            to = places[one.track.names] = np.array([index[name] for name in one.track.names], dtype=np.intp)
-        relative[n, to], swing[n, to], level[n, to] = one.relative, one.swing, one.first
-        varies[n, to], lazy[n, to] = one.varies, one.track.reclaimable
-    effects = node_effects(relative, others_greatest(swing), varies, lazy)
-    usual = 2 * varies.sum(axis=0) >= len(fits)
-    scales = node_scales(level[:, usual])
-    for one, effect, scale in zip(fits, effects.tolist(), scales.tolist(), strict=True):
-        one.effect, one.scale = effect, scale
-    return fits
+        candidates.append(chosen[(largest <= LARGEST) & (rising >= RISING)])
+    judged = np.flatnonzero(np.isfinite(length))
+    effect, scale = np.zeros(len(length)), np.zeros(len(length))
+    if len(judged):
+        greatest = others_greatest(swing[judged])
+        effect[judged] = node_effects(relative[judged], greatest, varies[judged], panel.reclaimable[judged])
+        usual = 2 * varies.sum(axis=0) >= len(judged)
+        scale[judged] = node_scales(first[judged][:, usual])
+    return Survey(panel, span, judged, parts, tuple(candidates), first, last, relative, swing, length, effect, scale)

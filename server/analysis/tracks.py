@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.identity import assumed_reclaimable, canonical_names
+from server.analysis.trend import floors
 from server.buckets import CacheRow, NodeSeries
 
 __all__ = [
@@ -229,6 +230,6 @@ def cells(track: Track, start: float, end: float, width: float) -> Track:
         uptime=part.uptime[last],
         memory=part.memory[last],
         samples=np.add.reduceat(part.samples, first),
-        allocated=np.fmin.reduceat(part.allocated, first, axis=0),
-        active=np.fmin.reduceat(part.active, first, axis=0),
+        allocated=floors(part.allocated, first),
+        active=floors(part.active, first),
     )

@@ -12,11 +12,13 @@ __all__ = [
     "correlation",
     "floor_rise",
     "known_median",
+    "look",
     "quantum",
     "robust_spread",
     "theil_sen",
     "unevenness",
     "warm_up",
+    "whole_median",
 ]
 
 
@@ -79,3 +81,17 @@ def warm_up(age: float) -> float:
     if fifth < 120:
         return 120.0
     return 7200.0 if fifth > 7200 else fifth
+
+
+def whole_median(values: Sequence[float]) -> float:
+    return math.nan if any(math.isnan(v) for v in values) else median(values)
+
+
+def look(y: Sequence[float]) -> tuple[float, float, float, float]:
+    """Level at first and last, growth over level and greatest movement over level of one series' cells."""
+    few = max(2, len(y) // 4)
+    first, last, middle = whole_median(y[:few]), whole_median(y[-few:]), whole_median(y[:: max(len(y) // 8, 1)])
+    known = [v for v in y if not math.isnan(v)]
+    moved = max(known, default=math.nan) - min(known, default=math.nan)
+    relative = (last - first) / first if first > 0 else 0.0 if first == last else math.nan
+    return first, last, relative, moved / middle if middle else math.nan

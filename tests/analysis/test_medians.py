@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.analysis.medians import medians
+from server.analysis.medians import column_medians, medians
 from tests.analysis import naive
 from tests.analysis.series import Floats
 
@@ -23,3 +23,12 @@ def test_medians_equal_their_naive_version(values: Floats) -> None:
     before = values.copy()
     assert medians(values).tolist() == pytest.approx([naive.known_median(row) for row in values.tolist()], nan_ok=True)
     np.testing.assert_array_equal(values, before)
+
+
+@settings(deadline=None, derandomize=True)
+@given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(0, 5)), elements=ELEMENTS))
+def test_medians_of_columns_equal_their_naive_version(y: Floats) -> None:
+    before = y.copy()
+    expected = [naive.whole_median(column) for column in y.T.tolist()]
+    assert column_medians(y).tolist() == pytest.approx(expected, nan_ok=True)
+    np.testing.assert_array_equal(y, before)
