@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import socket
 import statistics
 import subprocess
@@ -41,7 +40,7 @@ class Soak:
         self._ready: list[float] = []
         self._memory: list[int] = []
         self._checks: list[Check] = []
-        self._began = time.monotonic()
+        self._began, self._next_line = time.monotonic(), 1
         shapes = _shapes(20)
         self._templates = {f"soak{i:04d}": shapes[i % len(shapes)] for i in range(options.nodes)}
 
@@ -102,7 +101,7 @@ class Soak:
         return self._ledger.counts["acknowledged"]
 
     def _watch(self, server: ServerProcess, readers: Sequence[Reader], until: float) -> None:
-        for second in itertools.count():
+        while True:
             left = until - time.monotonic()
             if left <= 0:
                 return
@@ -112,8 +111,9 @@ class Soak:
             pushed = self._acknowledged() / len(self._templates)
             for reader in readers:
                 reader.now = next(iter(self._templates.values())).snapshot.taken_at + 60 * pushed
-            if second % 60 == 59:
-                passed = (time.monotonic() - self._began) / 60
+            passed = (time.monotonic() - self._began) / 60
+            if passed >= self._next_line:
+                self._next_line += 1
                 memory = self._memory[-1] / 1024
                 print(f"{passed:5.1f} min  {self._acknowledged():9,} acknowledged  {memory:6.1f} MB", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from common.errors import StoreError
 from server.storage import Retention
 from server.storage.base import Appended, Received
+from tests.server.harness import NOW, aggregator, wire
 from tests.server.storage.clickhouse_server import INSTALLED, ClickHouseServer, free_ports
 from tests.server.storage.histories import START, history, received, snapshot
 from tests.server.storage.naive import NaiveStore, described
@@ -150,6 +152,31 @@ def test_a_killed_shard_is_missed_loudly_and_nothing_acknowledged_is_lost(shards
         assert store.status().writable
     finally:
         store.close()
+
+
+def test_readyz_and_every_question_about_all_nodes_say_that_a_shard_is_down(shards: Shards, database: str) -> None:
+    async def check() -> None:
+        async with aggregator(store=opened(shards[0], database)) as a:
+            for at in range(8):
+                assert (await a.post(wire(f"n{at}"))).status_code == 201
+            assert (await a.client.get("/readyz")).json()["nodes"] == 8
+            whole = (await a.get("/nodes")).json()
+            shards[1].kill()
+            try:
+                for path in ("/readyz", "/api/v1/nodes", "/api/v1/outliers", "/api/v1/caches"):
+                    answer = await a.client.get(path)
+                    assert (path, answer.status_code) == (path, 503)
+                    assert "a shard does not answer" in answer.json()["detail"]
+                    assert int(answer.headers["Retry-After"]) > 0
+                assert "slabhound_store_writable 0.0" in (await a.client.get("/metrics")).text
+                assert {(await a.post(wire(f"n{at}", NOW))).status_code for at in range(8)} == {201, 503}
+                assert (await a.client.get("/healthz")).status_code == 200
+            finally:
+                shards[1].start()
+            assert (await a.client.get("/readyz")).json()["nodes"] == 8
+            assert [n["node"] for n in (await a.get("/nodes")).json()["items"]] == [n["node"] for n in whole["items"]]
+
+    asyncio.run(check())
 
 
 class _Deaf(Client):
