@@ -27,6 +27,7 @@ __all__ = [
     "MAX_BATCH",
     "MAX_CACHES",
     "WireCaches",
+    "WireHead",
     "WireMemory",
     "WireSnapshot",
     "check_caches",
@@ -35,6 +36,7 @@ __all__ = [
     "load_snapshot",
     "plain_message",
     "pointer",
+    "snapshot_of",
 ]
 
 # The wire format's other bounds (see common.names); a refusal names the bound.
@@ -160,15 +162,14 @@ class WireCaches(_Wire):
         return self
 
 
-class WireSnapshot(_Wire):
-    """What one kernel said of all its slab caches at one instant."""
+class WireHead(_Wire):
+    """A snapshot without its caches."""
 
     schema_version: Annotated[int, Field(ge=1)] = Field(description="Version of this format, a number: 1.")
     node: Annotated[str, StringConstraints(pattern=NODE_PATTERN)] = Field(
         description="Name of the node: a letter or digit, then up to 252 letters, digits and `._:-`."
     )
     taken_at: Time = Field(description="When the dump was read, by the node's clock: RFC 3339, or epoch seconds.")
-    caches: WireCaches = Field(description="The slab caches, as parallel lists.")
     group: Annotated[str, StringConstraints(min_length=1, max_length=MAX_GROUP, pattern=PRINTABLE)] | None = Field(
         None, description="Name of the group of nodes that ought to behave alike; `default` when absent."
     )
@@ -186,6 +187,12 @@ class WireSnapshot(_Wire):
     page_size: Count | None = Field(None, description="Bytes of one page.")
     memory: WireMemory | None = Field(None, description="The node's memory in bytes.")
     read_seconds: Seconds | None = Field(None, description="Seconds that reading /proc/slabinfo took.")
+
+
+class WireSnapshot(WireHead):
+    """What one kernel said of all its slab caches at one instant."""
+
+    caches: WireCaches = Field(description="The slab caches, as parallel lists.")
 
 
 _ONE = TypeAdapter(WireSnapshot)
@@ -324,32 +331,38 @@ def _finish(wires: list[WireSnapshot], resolve: LayoutLookup, *, batch: bool) ->
 def _snapshot(wire: WireSnapshot, layout: Caches | None) -> Snapshot:
     columns = wire.caches
     geometry: Any = layout or columns
+    caches = Caches(
+        name=geometry.name,
+        active_objs=columns.active_objs or [],
+        num_objs=columns.num_objs or [],
+        obj_size=geometry.obj_size,
+        objs_per_slab=geometry.objs_per_slab,
+        pages_per_slab=geometry.pages_per_slab,
+        active_slabs=columns.active_slabs,
+        num_slabs=columns.num_slabs,
+        reclaimable=geometry.reclaimable,
+        aliases=geometry.aliases,
+    )
+    return snapshot_of(wire, caches)
+
+
+def snapshot_of(head: WireHead, caches: Caches) -> Snapshot:
+    """Both as plain data."""
     return Snapshot(
-        node=wire.node,
-        taken_at=wire.taken_at,
-        caches=Caches(
-            name=geometry.name,
-            active_objs=columns.active_objs or [],
-            num_objs=columns.num_objs or [],
-            obj_size=geometry.obj_size,
-            objs_per_slab=geometry.objs_per_slab,
-            pages_per_slab=geometry.pages_per_slab,
-            active_slabs=columns.active_slabs,
-            num_slabs=columns.num_slabs,
-            reclaimable=geometry.reclaimable,
-            aliases=geometry.aliases,
-        ),
-        group=wire.group or "default",
-        labels=wire.labels or {},
-        interval_seconds=wire.interval_seconds,
-        boot_id=wire.boot_id,
-        uptime_seconds=wire.uptime_seconds,
-        kernel=wire.kernel,
-        machine=wire.machine,
-        cpus=wire.cpus,
-        page_size=wire.page_size,
-        memory=_memory(wire.memory),
-        read_seconds=wire.read_seconds,
+        node=head.node,
+        taken_at=head.taken_at,
+        caches=caches,
+        group=head.group or "default",
+        labels=head.labels or {},
+        interval_seconds=head.interval_seconds,
+        boot_id=head.boot_id,
+        uptime_seconds=head.uptime_seconds,
+        kernel=head.kernel,
+        machine=head.machine,
+        cpus=head.cpus,
+        page_size=head.page_size,
+        memory=_memory(head.memory),
+        read_seconds=head.read_seconds,
     )
 
 

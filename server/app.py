@@ -16,6 +16,7 @@ from common import __version__
 from server.auth import Tokens
 from server.bodies import Bodies
 from server.deps import Parts, Workers, require_token
+from server.express import Express
 from server.guard import Guard
 from server.ingest import Ingest
 from server.metrics import Metrics
@@ -76,6 +77,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = parts
+    app.add_middleware(Express, parts=parts)
     app.add_middleware(Guard, metrics=metrics)
     guarded = [Depends(require_token)]
     for router in (snapshots.router, nodes.router, analysis.router):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -167,8 +168,20 @@ def run(options: Namespace) -> int:
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=2048,
         )
+        _spare_garbage_collection()
         _Server(config, ready_line(listener), sys.stderr).run(sockets=[listener])
     return 0
+
+
+def _spare_garbage_collection() -> None:
+    """Leaves what is loaded by now out of every collection, and collects seldom.
+
+    A snapshot in full has a list for each cache's aliases, which counts as garbage-to-be until it is read: collections
+    took half the time of a batch, and stood in the way of other pushes for up to 0.4 s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _init(settings: ServerSettings) -> str:

@@ -16,6 +16,7 @@ from common.slabinfo import parse
 from common.snapshot import Caches, Snapshot
 from common.times import parse_time
 from common.wire import check_caches, load_batch, load_lines, load_snapshot
+from common.wire_quick import QuickReader
 from server.bodies import Bodies, Body
 from server.metrics import Metrics
 from server.problems import Problem
@@ -39,6 +40,7 @@ class Ingest:
     def __init__(self, store: Store, bodies: Bodies, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._store, self._bodies, self._metrics, self._clock = store, bodies, metrics, clock
         self._layouts: dict[str, Caches] = {}
+        self._quick = QuickReader(self._layouts.get, _ROWS_KEPT)
 
     async def snapshots(self, request: Request) -> Response:
         """One snapshot, an array of them, or one a line; all or nothing."""
@@ -68,12 +70,17 @@ class Ingest:
             return _created(done, **({"skipped": skipped} if skipped else {}))
 
     def _load(self, body: bytes, *, lines: bool) -> list[Snapshot]:
-        resolve = self._layouts.get
-        if lines:
-            return load_lines(body.split(b"\n"), resolve=resolve)
-        if re.match(rb"\s*\[", body):
-            return load_batch(body, resolve=resolve)
-        return [load_snapshot(body, resolve=resolve)]
+        many = not lines and re.match(rb"\s*\[", body) is not None
+        texts = [line for line in body.split(b"\n") if line.strip()] if lines else [body]
+        snapshots = self._quick.read(texts, arrays=many)
+        if snapshots is None:
+            resolve = self._layouts.get
+            if lines:
+                snapshots = load_lines(texts, resolve=resolve)
+            else:
+                snapshots = load_batch(body, resolve=resolve) if many else [load_snapshot(body, resolve=resolve)]
+            self._quick.learn(snapshots)
+        return snapshots
 
     async def _off_loop(self, body: bytes, work: Callable[[], T]) -> T:
         return work() if len(body) <= _INLINE else await asyncio.to_thread(work)

@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "Problem",
     "ProblemDocument",
+    "handle",
     "problem_response",
     "problem_responses",
     "reason",
@@ -177,7 +178,7 @@ def _http(error: HTTPException) -> Problem:
     return Problem(kind, detail, headers=error.headers, status=error.status_code)
 
 
-async def _handle(request: Request, error: Exception) -> Response:
+async def handle(request: Request, error: Exception) -> Response:
     problem = reason(error)
     if problem is None:
         raise error
@@ -186,5 +187,5 @@ async def _handle(request: Request, error: Exception) -> Response:
 
 
 HANDLERS: dict[Any, Any] = dict.fromkeys(
-    (Problem, SnapshotError, StoreError, RequestValidationError, HTTPException), _handle
+    (Problem, SnapshotError, StoreError, RequestValidationError, HTTPException), handle
 )

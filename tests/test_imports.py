@@ -17,6 +17,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "common": frozenset({"common"}),
     "common.commands": frozenset({"common", "httpx"}),
     "common.wire": frozenset({"common", "pydantic", "pydantic_core"}),
+    "common.wire_quick": frozenset({"common", "pydantic_core"}),
     "common.zstd": frozenset({"backports", "compression"}),
     "agent": frozenset({"agent", "common", "httpx"}),
     "server": frozenset(
