@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["chance", "q_values"]
 
-LONG, SHORT = (1e-7, 2.0), (7e-5, 1.3)
+LONG, SHORT = (1e-7, 2.0), (1e-6, 1.3)
 """(share of healthy series at score 6, fall of its logarithm for each unit of score), see `chance`."""
 LEAST = 1e-4
 """No q-value is given below this: the null series that the scores were calibrated on can show no less."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,18 @@ MOST_PEERS = 12
 """Peers that are asked which caches move together; more would cost and add nothing."""
 ASKED = 32
 """Nodes, about, that are asked how far a cache usually moves."""
+FEWEST = 3
+"""Peers, from which on what they have in common is told from what one of them does."""
 HIGH = 95.0
 """The percentile of earlier floors that counts as a level seen before."""
+
+
+class _Moves(NamedTuple):
+    """Changes of a cache over a time: the mean of them, of their squares, and of the squares of the falls; bytes."""
+
+    mean: float
+    square: float
+    falls: float
 
 
 class Past:
@@ -34,9 +46,9 @@ class Past:
         for track in tracks:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
-        self._moves: dict[tuple[str, float], dict[str, float]] = {}
+        self._moves: dict[tuple[str, float], dict[str, _Moves]] = {}
         self._gaps: dict[int, list[float]] = {}
-        self._changes: dict[tuple[int, int], tuple[Floats, Floats]] = {}
+        self._changes: dict[tuple[int, int], tuple[Floats, Floats, Floats]] = {}
 
     def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
         """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
@@ -48,11 +60,15 @@ class Past:
         key = (cache, seconds)
         moves = self._moves.get(key)
         if moves is None:
-            moves = self._moves[key] = {track.node: self._lagged(track, cache, seconds)[0] for track in self._asked}
-        others = [change for name, change in moves.items() if name != node and not math.isnan(change)]
-        falls = [self._lagged(track, cache, seconds)[1] for track in self._nodes.get(node, ())]
-        own = [fall for fall in falls if not math.isnan(fall)]
-        return max(own, default=0.0), float(np.median(others)) if others else 0.0
+            every = {track.node: self._lagged(track, cache, seconds) for track in self._asked}
+            moves = self._moves[key] = {name: change for name, change in every.items() if change is not None}
+        others = [change for name, change in moves.items() if name != node]
+        # What the peers have in common is their trend, which is expected of this node too: no wander.
+        shared = max(median(change.mean for change in others), 0.0) if len(others) >= FEWEST else 0.0
+        usual = [math.sqrt(max(one.square - 2 * shared * one.mean + shared**2, 0.0)) for one in others]
+        own = [self._lagged(track, cache, seconds) for track in self._nodes.get(node, ())]
+        falls = [math.sqrt(one.falls) for one in own if one is not None]
+        return max(falls, default=0.0), median(usual) if usual else 0.0
 
     def highest(self, node: str, boot: str, cache: str, before: float) -> float | None:
         """The level that its floor seldom passed in this boot before that instant; None where nothing is known."""
@@ -106,11 +122,11 @@ class Past:
                 seen += place >= 0
         return np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
 
-    def _lagged(self, track: Track, cache: str, seconds: float) -> tuple[float, float]:
-        """Root mean squares of all changes of a cache over so long a time, and of its falls; NaN where not known."""
+    def _lagged(self, track: Track, cache: str, seconds: float) -> _Moves | None:
+        """A cache's changes over so long a time; None where nothing is known."""
         column = track.index.get(cache)
         if column is None or len(track.time) < 4:
-            return math.nan, math.nan
+            return None
         gaps = self._gaps.get(id(track))
         if gaps is None:
             i, j = np.triu_indices(len(track.time), 1)
@@ -120,18 +136,22 @@ class Past:
         known = self._changes.get(key)
         if known is None:
             known = self._changes[key] = _changes(track, lag * 0.99)
-        scale = math.sqrt(seconds / lag)
-        return float(known[0][column]) * scale, float(known[1][column]) * scale
+        mean, square, falls = (float(part[column]) for part in known)
+        if math.isnan(mean):
+            return None
+        return _Moves(mean * math.sqrt(seconds / lag), square * seconds / lag, falls * seconds / lag)
 
 
-def _changes(track: Track, lag: float) -> tuple[Floats, Floats]:
-    """Root mean squares [C] of every cache's changes over at least so many seconds, and of its falls; NaN if none."""
+def _changes(track: Track, lag: float) -> tuple[Floats, Floats, Floats]:
+    """Mean [C] of every cache's changes over at least so many seconds, of their squares, of the falls'; NaN if none."""
     t, y = track.time, track.allocated
     later = np.searchsorted(t, t + lag)
     inside = later < len(t)
     change = y[later[inside]] - y[inside]
     known = np.isfinite(change)
-    squares, falls = (np.where(known, part, 0.0) ** 2 for part in (change, np.minimum(change, 0.0)))
+    change = np.where(known, change, 0.0)
     with np.errstate(invalid="ignore"):
         count = known.sum(axis=0)
-        return np.sqrt(squares.sum(axis=0) / count), np.sqrt(falls.sum(axis=0) / count)
+        sums = (part.sum(axis=0) for part in (change, change**2, np.minimum(change, 0.0) ** 2))
+        mean, square, falls = (total / count for total in sums)
+    return mean, square, falls

@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.candidates import LEAST_KNOWN, LEAST_SCORE, Candidates, candidates_of
+from server.analysis.company import company, pressed
 from server.analysis.factors import companion_effect
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.peers import Peers, robust_spreads, scales_to
-from server.analysis.survey import BLOCKS, Fit, Survey, survey
+from server.analysis.shape import is_over
+from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
-from server.analysis.trend import block_floors, fit
+from server.analysis.trend import fit
 from server.analysis.windows import Span
 
-__all__ = ["FINDING_SCORE", "FLEET_SHARE", "SHORT_SCORE", "Scan", "Sign", "scan"]
+__all__ = ["FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -28,8 +30,8 @@ Bools = NDArray[np.bool_]
 
 DAY = 22 * 3600.0
 """Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
-FINDING_SCORE, SHORT_SCORE = 6.0, 8.0
-"""Least score of a finding (see Sign.score): over a day or more, and over a span that holds no whole day."""
+FINDING_SCORE = 6.0
+"""Least score of a finding (see Sign.score)."""
 PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
 FLEET_SHARE = 0.8
@@ -38,6 +40,8 @@ MOST_SLOWER = 2.5
 """What grew so many times faster just before a span is filling up, and slows."""
 PLENTY = 8
 """Peers, from which on leaving one out makes little difference."""
+COMPANY_WEIGHT = 0.25
+"""Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day."""
 MOST_PEERS = 64
 """Peers that a candidate is compared with, evenly spread over the names: more would cost and add nothing."""
 
@@ -63,17 +67,12 @@ class Sign:
     excess: float
     """Growth less what the node effect and the peers' median explain."""
     score: float
-    """Excess over the root of the summed squares of own error, peers' spread and wander."""
+    """Excess over the root of the summed squares of own error, peers' spread and wander; less where it has company."""
     short: bool
     """Whether the span holds no whole day."""
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
-
-    @property
-    def limit(self) -> float:
-        """The least score with which this would be a finding."""
-        return SHORT_SCORE if self.short else FINDING_SCORE
 
 
 @dataclass(slots=True)
@@ -214,6 +213,7 @@ class _Bench:
         chosen = np.flatnonzero(compared.known[k])
         peers = Peers(len(chosen), float(compared.rate[k]), float(compared.median[k]), float(compared.spread[k]))
         usual, removed = float(compared.usual[k]), float(compared.removed[k])
+        expected = max(peers.median, 0.0) if peers.count else 0.0
         own_wander, wander, before = 0.0, 0.0, None
         short = length < DAY or not self._span.whole or self._span.ended
         if short:
@@ -221,12 +221,16 @@ class _Bench:
             wander = max(own_wander, peers_wander * (float(compared.scale[k]) if peers.count else 1.0))
         if not self._span.whole:
             before = self._past.highest(track.node, track.boot, cache, self._span.start)
-        expected = max(peers.median, 0.0) if peers.count else 0.0
         noise = math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
         if growth - removed - expected >= LEAST_SCORE * noise:
             removed = max(removed, self._load(one, column, chosen) * min(level, usual))
-        excess = growth - removed - expected
+        # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
+        lasting = min(growth, max(float(candidates.active.growth[k]), 0.0)) if short else growth
+        excess = lasting - removed - expected
         score = excess / noise
+        with_it = company(one, column) if short and score >= LEAST_SCORE else 0
+        doubt = 1.0 + COMPANY_WEIGHT * with_it
+        score /= doubt
         evidence: dict[str, float | str | None] = {
             "window_seconds": round(length, 3),
             "floor_before": level,
@@ -239,7 +243,8 @@ class _Bench:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
-            "cleared_below": growth - excess + (SHORT_SCORE if short else FINDING_SCORE) * noise,
+            "cleared_below": growth - excess + FINDING_SCORE * noise * doubt,
+            "company": float(with_it),
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
         }
@@ -275,6 +280,9 @@ class _Bench:
             "node": sign.removed > 0.3 * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
         }
+        if sign.short and not self._span.ended and sign.score >= LEAST_SCORE:
+            part = one.cells()
+            gates["stopped"] = is_over(part.time, part.allocated[:, column])
         if not self._span.whole:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
             gates["slowing"] = earlier > MOST_SLOWER * growth
@@ -283,7 +291,7 @@ class _Bench:
             gates["given back"] = latest is None or latest < after - 0.3 * growth
             gates["reclaimable"] = sign.facts.reclaimable
         elif sign.facts.reclaimable:
-            gates["reclaimable"] = not _pressed(one, column, growth)
+            gates["reclaimable"] = not pressed(one, column, growth)
         return tuple(name for name, failed in gates.items() if failed)
 
     def _alone(self, sign: Sign, one: Fit) -> bool:
@@ -311,19 +319,3 @@ class _Bench:
             seen += place >= 0
         swing = np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
         return companion_effect(alike, one.relative, swing, float(swing[column]))
-
-
-def _pressed(one: Fit, column: int, growth: float) -> bool:
-    """Whether the kernel reclaimed other caches on this node during the span while this one went on growing."""
-    y = one.cells().allocated
-    lazy = one.track.reclaimable.copy()
-    lazy[column] = False
-    own = y[:, column]
-    if float(np.max(np.fmax.accumulate(own) - own)) > 0.1 * growth or not lazy.any():
-        return False
-    total = np.nansum(y[:, lazy], axis=1)
-    peak = np.maximum.accumulate(total)
-    if not ((peak - total) > 0.3 * np.maximum(peak, 1.0)).any():
-        return False
-    floors = block_floors(y[:, [column]], min(BLOCKS, len(y) // 2))[:, 0]
-    return bool((np.diff(floors) > 0).all())

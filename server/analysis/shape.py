@@ -9,7 +9,7 @@ from server.analysis.follow import follows
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
-__all__ = ["onset", "shape_of"]
+__all__ = ["is_over", "onset", "shape_of"]
 
 Floats = NDArray[np.float64]
 
@@ -70,3 +70,11 @@ def _in_stairs(y: Floats, total: float) -> bool:
     flat = (np.abs(change) < 0.1 * order[0]).mean()
     tall = order[0] > 3 * quantum(y[:, None])[0] or flat > VERY_FLAT
     return bool(order[:few].sum() > MOST * total and flat > FLAT and tall)
+
+
+def is_over(t: Floats, y: Floats) -> bool:
+    """Whether the rise of y [K] at t [K] is over before they end: so far, a burst that stays, as a task makes."""
+    known = np.isfinite(y)
+    t, y = t[known], y[known]
+    begin = onset(t, y)
+    return shape_of(t[begin:], y[begin:]) == "stopped"

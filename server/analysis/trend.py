@@ -61,6 +61,10 @@ class Steps:
     """The deepest fall of the floor below an earlier level."""
 
 
+EVEN = 5.0
+"""A rise that never falls errs by no less than a fifth of what its distance from a straight line suggests."""
+
+
 def quantum(y: Floats) -> Floats:
     """The least change that occurs in each column of [K, C] (one slab), 0 where nothing changes."""
     change = np.abs(np.diff(y, axis=0))
@@ -120,7 +124,7 @@ def fit(t: Floats, y: Floats) -> Trend:
     uneven = _unevenness(y)
     least = 0.29 * quantum(y)
     error, noise = (
-        np.minimum(error, np.maximum(uneven, np.maximum(error / 3, least * np.sqrt(12.0 / n)))),
+        np.minimum(error, np.maximum(uneven, np.maximum(error / EVEN, least * np.sqrt(12.0 / n)))),
         np.minimum(noise, uneven + least),
     )
     rate = growth / span if span > 0 else np.full_like(growth, np.nan)

@@ -1,0 +1,95 @@
+"""Whether a rise is one cache's alone or a whole task's, in spans that hold no whole day."""
+
+from __future__ import annotations
+
+from statistics import correlation
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.analysis.company import LEAST, LIKENESS, SHARE, company
+from server.analysis.judge import judge
+from server.analysis.panel import make_panel
+from server.analysis.survey import survey
+from server.analysis.tracks import make_tracks
+from server.analysis.types import AnalysisSettings, Judgement
+from server.analysis.windows import Span
+from tests.analysis.series import MIB, START, ArraySource, Floats, Node
+from tests.analysis.series import fleet as make_fleet
+
+QUARTER = 900.0
+
+
+def short_fleet(count: int = 5) -> list[Node]:
+    """A quarter of an hour, every 8 s, of caches of 1 to 7 MiB."""
+    return make_fleet(count, hours=0.25, interval=8)
+
+
+def judged(nodes: list[Node]) -> Judgement:
+    return judge(ArraySource(nodes), start=START, end=START + QUARTER, group=None, settings=AnalysisSettings())
+
+
+def grow(node: Node, names: list[str], share: float, until: float = QUARTER) -> None:
+    """Lets caches of a node gain a share of their first level, evenly until so many seconds have passed."""
+    passed = np.minimum(node.time - START, until) / until
+    node.caches = {
+        name: held + share * held[0] * passed if name in names else held for name, held in node.caches.items()
+    }
+
+
+def levels(node: Node) -> list[str]:
+    return [name for name in node.caches if name.startswith("constant")]
+
+
+def test_a_cache_that_grows_alone_is_a_leak() -> None:
+    nodes = short_fleet()
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5)
+    (found,) = judged(nodes).findings
+    assert (found.node, found.cache) == ("n2", levels(nodes[1])[2])
+    assert found.evidence["company"] == 0
+
+
+def test_the_same_growth_in_the_company_of_many_is_a_task() -> None:
+    nodes = short_fleet()
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5)
+    alone = judged(nodes).findings[0].score
+    grow(nodes[1], levels(nodes[1])[3:], 0.3)
+    assert all(found.score < alone / 2 for found in judged(nodes).findings)
+
+
+def test_growth_that_is_over_is_no_leak_yet() -> None:
+    nodes = short_fleet()
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5, until=500)
+    seen = judged(nodes)
+    assert seen.findings == ()
+
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 10), st.floats(0, 2))
+def test_company_is_counted_as_by_hand(seed: int, caches: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    time = START + np.arange(0, 901, 30.0)
+    rise = np.linspace(0, 1, len(time))
+    series: dict[str, Floats] = {
+        f"c{k}": np.round((rng.integers(1, 9) * MIB * (1 + rng.uniform(0, share) * rise)) / 512) * 512
+        + 512.0 * rng.integers(0, 1 + int(rng.integers(1, 4000)), len(time))
+        for k in range(caches)
+    }
+    span = Span(START, START + QUARTER, 30.0, whole=True)
+    source = ArraySource([Node("n1", time, series)])
+    tracks = make_tracks(list(source.window(START, START + QUARTER, 5)))
+    one = survey(make_panel(tracks, span.width, AnalysisSettings()), span).fit(0)
+    quarter = len(time) // 4
+    first = {name: float(np.median(held[:quarter])) for name, held in series.items()}
+    gain = {name: float(np.median(held[-quarter:])) - first[name] for name, held in series.items()}
+    for name, held in series.items():
+        by_hand = sum(
+            correlation(held.tolist(), series[other].tolist()) >= LIKENESS
+            and gain[other] >= LEAST
+            and gain[other] / first[other] >= SHARE * gain[name] / first[name]
+            for other in series
+            if other != name and len(set(series[other])) > 1 and len(set(held)) > 1
+        )
+        assert company(one, one.track.index[name]) == pytest.approx(by_hand)
