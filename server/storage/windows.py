@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from server.buckets import Block, CacheRow
 from server.storage.damage import UNREADABLE, Damage
 from server.storage.ingest import HOUR
-from server.storage.kept import CLOSING, Kept, Span, closed_before, cut, narrowed
+from server.storage.kept import CLOSING, Kept, Span, closed_before, cut, pack
 from server.storage.layouts import LayoutBook
 from server.storage.reader import recent_samples
 from server.storage.record import decode_pair
@@ -87,8 +87,9 @@ class WindowReader:
             edge = min(_ceil(low, CLOSING), first)
             read = self._read(node, low, first - 1, 0)
             rest = Span(disturbed, edge, first).joined((), [cut(b, edge, first) for b in read], min(SPANS))
-            blocks = (*(narrowed(cut(b, low, edge)) for b in read), *rest.blocks)
-            span = self._keep(kept, key, Span(disturbed, low, first, blocks), low, keep=whole)
+            raw = [pack(part) for b in read if len((part := cut(b, low, edge)).time)]
+            span = Span(disturbed, low, first, (*raw, *rest.blocks))
+            span = self._keep(kept, key, span, low, keep=whole)
         return self._taken(span, low, first)
 
     def _closed(self, kept: Kept, node: int, first: int, end: int, tier: int) -> list[Block]:
@@ -107,7 +108,7 @@ class WindowReader:
 
     def _keep(self, kept: Kept, key: Hashable, span: Span, first: int, *, keep: bool = True) -> Span:
         """Unless it lacks something damaged."""
-        span = replace(span, rows={block.layout: self.rows[block.layout] for block in span.blocks})
+        span = replace(span, rows={p.bare.layout: self.rows[p.bare.layout] for p in span.blocks})
         if keep and not self._lost:
             kept.put(key, span, first)
         return span

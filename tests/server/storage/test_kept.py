@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from server.buckets import Block
 from server.storage import Retention, open_store
 from server.storage.base import Store
-from server.storage.kept import Kept, Span, cut, narrowed
+from server.storage.kept import Kept, Span, cut, pack
 from server.storage.upkeep import back_up
 from tests.server.storage.histories import LARGEST, START, history, received, snapshot
 from tests.server.storage.naive import described
@@ -141,7 +141,7 @@ def test_never_holds_more_than_it_may(steps: list[tuple[str, int, int]]) -> None
         if what == "begin":
             kept.begin()
         elif what == "put":
-            kept.put(key, Span(key, 0, size * 300_000, (narrowed(block(size, 20)),)), 0)
+            kept.put(key, Span(key, 0, size * 300_000, (pack(block(size, 20)),)), 0)
         else:
             found = kept.find(key, key, 0)
             assert found is None or found.disturbed == key
@@ -152,13 +152,13 @@ def test_what_was_used_lately_is_not_given_up_for_something_new() -> None:
     kept = Kept(limit=20_000)
     kept.begin()
     for key in range(100):
-        kept.put(key, Span(0, 0, 1, (block(10, 10),)), 0)
+        kept.put(key, Span(0, 0, 1, (pack(block(10, 10)),)), 0)
     held = [key for key in range(100) if kept.find(key, 0, 0)]
     assert 0 < len(held) < 100
     assert held == list(range(len(held)))
     for _ in range(20):
         kept.begin()
-    kept.put(100, Span(0, 0, 1, (block(10, 10),)), 0)
+    kept.put(100, Span(0, 0, 1, (pack(block(10, 10)),)), 0)
     assert kept.find(100, 0, 0)
     assert not kept.find(0, 0, 0)
 
@@ -166,7 +166,7 @@ def test_what_was_used_lately_is_not_given_up_for_something_new() -> None:
 def test_what_no_window_needs_any_more_is_dropped() -> None:
     kept = Kept()
     kept.begin()
-    kept.put("k", Span(0, 0, 100 * 300_000, (block(100, 4),)), 0)
+    kept.put("k", Span(0, 0, 100 * 300_000, (pack(block(100, 4)),)), 0)
     full = kept.bytes
     for _ in range(20):
         kept.begin()
@@ -176,24 +176,33 @@ def test_what_no_window_needs_any_more_is_dropped() -> None:
     span = kept.find("k", 0, 90 * 300_000)
     assert span
     assert span.first == 90 * 300_000
-    assert len(span.blocks[0].time) == 10
+    assert len(span.blocks[0].bare.time) == 10
     assert kept.bytes < full / 2
 
 
-counts = st.lists(st.sampled_from([0, 1, 2**16, 2**32 - 1, 2**32, LARGEST]), min_size=4, max_size=4)
+counts = st.lists(st.sampled_from([-1, 0, 1, 2**16 - 1, 2**16, 2**32 - 1, 2**32, LARGEST]), min_size=6, max_size=6)
 
 
 @settings(deadline=None)
-@given(st.lists(counts, min_size=1, max_size=5))
-def test_narrowing_keeps_every_count(rows: list[list[int]]) -> None:
-    plain = block(len(rows), 4)
+@given(st.lists(counts, min_size=1, max_size=5), st.integers(1, 3), st.integers(0, 6), st.integers(0, 6))
+def test_packing_keeps_every_count(rows: list[list[int]], still: int, first: int, until: int) -> None:
     matrix = np.array(rows, dtype=np.int64)
-    plain = replace(plain, num_min=matrix, num_last=matrix, active_min=matrix // 2, active_last=matrix)
-    small = narrowed(plain)
-    for name in ("num_min", "num_last", "active_min", "active_last"):
-        assert getattr(small, name).tolist() == getattr(plain, name).tolist()
-    if matrix.max() < 2**32:
-        assert Span(0, 0, 1, (small,)).bytes < Span(0, 0, 1, (plain,)).bytes
+    matrix[:, ::still] = matrix[0, ::still]
+    plain = replace(
+        block(len(rows), 6), num_min=matrix, num_last=matrix[::-1], active_min=matrix // 2, active_last=matrix
+    )
+    expected = cut(plain, first * 300_000, until * 300_000)
+    unpacked = pack(plain).within(first * 300_000, until * 300_000)
+    for field in fields(Block)[2:]:
+        assert getattr(unpacked, field.name).tolist() == getattr(expected, field.name).tolist()
+
+
+def test_packing_takes_a_quarter() -> None:
+    rng = np.random.default_rng(1)
+    matrix = rng.integers(0, 60_000, (60, 200))
+    matrix[:, :100] = 7
+    plain = replace(block(60, 200), num_min=matrix, num_last=matrix, active_min=matrix, active_last=matrix)
+    assert pack(plain).bytes < 60 * 200 * 4 * 8 / 6
 
 
 def test_cut_takes_the_first_end_and_not_the_last() -> None:
