@@ -48,7 +48,7 @@ def _ms(seconds: float) -> str:
 
 
 def ingest_section(output: str | None, made: str) -> str:
-    body = f"```text\n{output.rstrip()}\n```" if output else "Not measured: there is no `bench/bench_ingest.py` here."
+    body = output.strip() if output else "Not measured: there is no `bench/bench_ingest.py` here."
     return f"## Ingest\n\n{made}\n\n{body}"
 
 
