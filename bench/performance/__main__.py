@@ -21,14 +21,16 @@ from bench.performance.storage import sizes
 
 TOPICS = ("ingest", "storage", "questions", "engines")
 _DAY = 24.0
-_ABOUT = """{nodes} nodes, {hours:g} h, a snapshot a minute, the same to each; the first {singly:,} one a request, the
-rest ten. Slabhound gets them as its agents send them (gzip; one by one with the layout's hash, in tens in full, as from a
-spool), the others by remote write (snappy's literal form). They keep one number of each cache, the allocated bytes, where Slabhound keeps four, and
-memory, boot and geometry: four of theirs stand against one cache-sample of ours. Their "report" is the nearest that can
-be asked in one query, every cache's `deriv` over 24 h less its peers' median, the first hundred; what it finds is no
-report ([detection](detection.md) compares such methods). Prometheus's bytes are those of its finished blocks,
-of two hours and some merged: older ones are merged further. The series is `GET /compare`, which judges the cache on every
-node besides. What was acknowledged before kill -9 is five snapshots of every node, sent within a second or two before."""
+_ABOUT = """{nodes} nodes, {hours:g} h, a snapshot a minute, the same to each; the first {singly:,} one a request,
+the rest ten. Slabhound gets them as its agents send them (gzip; one by one with the layout's hash, in
+tens in full, as from a spool), the others by remote write (snappy's literal form). They keep one number
+of each cache, the allocated bytes, where Slabhound keeps four, and memory, boot and geometry: four of
+theirs stand against one cache-sample of ours. Their "report" is the nearest that can be asked in one
+query, every cache's `deriv` over 24 h less its peers' median, the first hundred; what it finds is no
+report ([detection](detection.md) compares such methods). Prometheus's bytes are those of its finished
+blocks, of two hours and some merged: older ones are merged further. The series is `GET /compare`, which
+judges the cache on every node besides. What was acknowledged before kill -9 is five snapshots of every
+node, sent within a second or two before."""
 
 
 @dataclass(slots=True)
