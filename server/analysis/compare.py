@@ -19,6 +19,10 @@ from server.buckets import WIDTHS, NodeSeries, Source
 __all__ = ["Comparison", "NodeComparison", "compare"]
 
 Floats = NDArray[np.float64]
+Rate = tuple[float, float, float, float]
+
+FEW = 200
+"""Nodes, up to which series have as many points as were asked for; of more, no more than the judgement looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ def compare(
     fitting = [width for width in WIDTHS if (end - start) / width <= points]
     # Never coarser than the report's own, however few points are asked for: the series are thinned at the end.
     width = min(min(fitting, default=WIDTHS[-1]), bucket_width(end - start))
+    if studied.nodes > FEW:
+        width = bucket_width(end - start)
     found = studied.judgement.findings
     names = studied.spellings(wanted)
     per_node: dict[tuple[str, str], list[Track]] = {}
@@ -73,6 +79,7 @@ def compare(
     cell = plan(start, end)[0].spans[0].width
     rates = [_rate(boots[-1], wanted, max(cell, width)) for boots in listed]
     known = [rate for rate in rates if rate is not None]
+    by_group = _by_group(listed, rates)
     rows = []
     for index, boots in enumerate(listed):
         last = boots[-1]
@@ -88,7 +95,7 @@ def compare(
                 last.group,
                 tuple(sorted({m for track in boots for m in track.facts[track.index[wanted]].members})),
                 None if (mine := rates[index]) is None else mine[0],
-                _score(index, rates, listed),
+                _score(rates[index], *by_group[last.group], index),
                 out,
                 _series(boots, wanted, points),
             )
@@ -134,7 +141,7 @@ def _narrowed(track: Track, name: str, wanted: str) -> Track:
     )
 
 
-def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float, float] | None:
+def _rate(track: Track, cache: str, width: float) -> Rate | None:
     """Growth rate and its error in bytes an hour, the level at the start, and the noise, of the newest boot."""
     part = cells(track, float(track.time[0]), float(track.time[-1]), width)
     y = part.allocated[:, part.index[cache]]
@@ -152,15 +159,23 @@ def _rate(track: Track, cache: str, width: float) -> tuple[float, float, float, 
     )
 
 
-def _score(
-    index: int, rates: Sequence[tuple[float, float, float, float] | None], listed: Sequence[tuple[Track, ...]]
-) -> float | None:
-    mine = rates[index]
-    group = listed[index][0].group
-    others = np.array(
-        [rate for k, rate in enumerate(rates) if k != index and rate is not None and listed[k][0].group == group],
-        dtype=np.float64,
-    ).reshape(-1, 4)
+def _by_group(
+    listed: Sequence[tuple[Track, ...]], rates: Sequence[Rate | None]
+) -> dict[str, tuple[list[int], NDArray[np.float64]]]:
+    """The places and the rates of each group's nodes, as far as they are known."""
+    places: dict[str, list[int]] = {}
+    for place, (boots, rate) in enumerate(zip(listed, rates, strict=True)):
+        known = places.setdefault(boots[0].group, [])
+        if rate is not None:
+            known.append(place)
+    return {
+        group: (known, np.array([rates[place] for place in known], dtype=np.float64).reshape(-1, 4))
+        for group, known in places.items()
+    }
+
+
+def _score(mine: Rate | None, places: Sequence[int], known: Floats, index: int) -> float | None:
+    others = known[np.array(places, dtype=np.intp) != index]
     if mine is None or not len(others):
         return None
     peers = compare_to_peers(

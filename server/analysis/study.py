@@ -25,6 +25,11 @@ class Study:
     judgement: Judgement
     listing: Listing
 
+    @property
+    def nodes(self) -> int:
+        """How many nodes have snapshots in the window."""
+        return sum(len(nodes) for kinds in self.listing.values() for _, nodes in kinds.values())
+
     def spellings(self, cache: str) -> set[str]:
         """The kernel's names of all rows that hold objects of that (folded) cache on some node.
 

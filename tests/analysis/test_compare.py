@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.analysis.caches import CacheSummary, list_caches
-from server.analysis.compare import Comparison, compare
+from server.analysis.compare import FEW, Comparison, compare
 from server.analysis.judge import judge
 from server.analysis.study import study
 from server.analysis.tracks import make_tracks
@@ -121,3 +121,10 @@ def test_the_names_looked_for_are_those_of_the_tracks() -> None:
         }
     assert studied.spellings("dm_io") == {"PING"}
     assert studied.spellings("nothing") == set()
+
+
+def test_of_many_nodes_the_series_are_as_coarse_as_the_judgement() -> None:
+    found = compared(fleet(FEW + 1, hours=6.0), "churn-4")
+    assert len(found.nodes) == FEW + 1
+    assert all(len(row.series) <= 25 for row in found.nodes)
+    assert all(row.score is not None for row in found.nodes)
