@@ -19,11 +19,15 @@ __all__ = [
     "pack_ints",
     "pack_matrix",
     "pack_sizes",
+    "pack_small",
+    "signed",
     "split",
     "unpack_floats",
     "unpack_ints",
     "unpack_matrix",
     "unpack_sizes",
+    "unpack_small",
+    "zigzag",
 ]
 
 Ints = NDArray[np.int64]
@@ -73,13 +77,31 @@ def split(blob: bytes) -> list[bytes]:
     return sections
 
 
-def _squeeze(values: Ints) -> bytes:
-    """Small values (of either sign) in one byte; the others after them in four or eight, first bytes first."""
-    zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
-    big = zigzag[zigzag >= _ESCAPE]
-    width = 8 if len(big) and int(big.max()) >> 32 else 4
+def zigzag(values: Ints) -> NDArray[np.uint64]:
+    """Small for small values of either sign."""
+    return ((values << 1) ^ (values >> 63)).view(np.uint64)
+
+
+def signed(values: NDArray[np.uint64]) -> Ints:
+    """What `zigzag` was given."""
+    return ((values >> np.uint64(1)) ^ (np.uint64(0) - (values & np.uint64(1)))).view(np.int64)
+
+
+def pack_small(values: NDArray[np.uint64]) -> bytes:
+    """Small values in one byte; the others after them in two, four or eight, first bytes first."""
+    big = values[values >= _ESCAPE]
+    largest = int(big.max(initial=0))
+    width = 8 if largest >> 32 else 4 if largest >> 16 else 2
     planes = big.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T
-    return np.minimum(zigzag, _ESCAPE).astype(np.uint8).tobytes() + planes.tobytes()
+    return np.minimum(values, _ESCAPE).astype(np.uint8).tobytes() + planes.tobytes()
+
+
+def unpack_small(data: bytes, count: int) -> NDArray[np.uint64]:
+    small = np.frombuffer(data, dtype=np.uint8, count=count)
+    values = small.astype(np.uint64)
+    at = np.flatnonzero(small == _ESCAPE)
+    values[at] = _big(data, count, len(at))
+    return values
 
 
 def _big(data: bytes, count: int, escapes: int) -> NDArray[np.unsignedinteger]:
@@ -88,21 +110,13 @@ def _big(data: bytes, count: int, escapes: int) -> NDArray[np.unsignedinteger]:
     return np.ascontiguousarray(planes.T).view(f"<u{width}").ravel()
 
 
-def _signed(zigzag: NDArray[np.uint64]) -> Ints:
-    return ((zigzag >> np.uint64(1)) ^ (np.uint64(0) - (zigzag & np.uint64(1)))).view(np.int64)
-
-
 def pack_ints(values: Ints) -> bytes:
     """Any int64 column; differences wrap around, so nothing can overflow."""
-    return _squeeze(np.diff(values, prepend=np.int64(0)))
+    return pack_small(zigzag(np.diff(values, prepend=np.int64(0))))
 
 
 def unpack_ints(data: bytes, count: int) -> Ints:
-    small = np.frombuffer(data, dtype=np.uint8, count=count)
-    zigzag = small.astype(np.uint64)
-    at = np.flatnonzero(small == _ESCAPE)
-    zigzag[at] = _big(data, count, len(at))
-    return np.cumsum(_signed(zigzag), dtype=np.int64)
+    return np.cumsum(signed(unpack_small(data, count)), dtype=np.int64)
 
 
 def pack_sizes(values: Ints) -> bytes:
@@ -154,7 +168,7 @@ def pack_matrix(matrix: Ints) -> bytes:
     """[T, C] counts, each column's differences over time side by side."""
     steps = matrix.copy()
     steps[1:] -= matrix[:-1]
-    return _squeeze(np.ascontiguousarray(steps.T).ravel())
+    return pack_small(zigzag(np.ascontiguousarray(steps.T).ravel()))
 
 
 def unpack_matrix(data: bytes, times: int, width: int, columns: Columns = None) -> Ints:
@@ -164,14 +178,14 @@ def unpack_matrix(data: bytes, times: int, width: int, columns: Columns = None) 
     at = np.flatnonzero(small == _ESCAPE)
     big = _big(data, count, len(at))
     if columns is None:
-        zigzag = small.astype(np.uint64)
-        zigzag[at] = big
-        zigzag = zigzag.reshape(width, times)
+        values = small.astype(np.uint64)
+        values[at] = big
+        values = values.reshape(width, times)
     else:
-        zigzag = small.reshape(width, times)[columns].astype(np.uint64)
+        values = small.reshape(width, times)[columns].astype(np.uint64)
         place = np.full(width, -1, dtype=np.intp)
         place[columns] = np.arange(len(columns))
         row = place[at // times]
         kept = row >= 0
-        zigzag[row[kept], at[kept] % times] = big[kept]
-    return np.ascontiguousarray(np.cumsum(_signed(zigzag), axis=1, dtype=np.int64).T)
+        values[row[kept], at[kept] % times] = big[kept]
+    return np.ascontiguousarray(np.cumsum(signed(values), axis=1, dtype=np.int64).T)

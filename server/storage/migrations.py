@@ -53,7 +53,11 @@ _FIRST = (
 
 Migrations = Sequence[tuple[str, Sequence[str]]]
 
-MIGRATIONS: Migrations = (("2026-11-first", _FIRST),)
+MIGRATIONS: Migrations = (
+    ("2026-11-first", _FIRST),
+    # Chunks and roll-ups written from now on are packed by server.storage.grids; tells older versions to keep off.
+    ("2026-11-grids", ()),
+)
 """(name, statements), oldest first. Never change one that was released: append another."""
 
 

@@ -13,13 +13,13 @@ from server.storage.codec import (
     join,
     pack_floats,
     pack_ints,
-    pack_matrix,
     split,
     unpack_floats,
     unpack_ints,
     unpack_matrix,
 )
-from server.storage.samples import LEVEL
+from server.storage.grids import pack_grid, unpack_grid
+from server.storage.samples import GRIDS, LEVEL
 
 __all__ = ["SPANS", "pack_block", "unpack_block"]
 
@@ -35,7 +35,7 @@ def _milliseconds(seconds: Floats) -> NDArray[np.int64]:
 def _in_slabs(objects: Ints, per_slab: Ints) -> list[bytes]:
     """Kernels add and give back whole slabs: their number moves little, what is left over hardly at all."""
     slabs, left = np.divmod(objects, np.maximum(per_slab, 1))
-    return [pack_matrix(slabs), pack_matrix(left)]
+    return [pack_grid(slabs), pack_grid(left)]
 
 
 def pack_block(block: Block, per_slab: Ints) -> bytes:
@@ -53,8 +53,9 @@ def pack_block(block: Block, per_slab: Ints) -> bytes:
         pack_ints(block.samples),
         *_in_slabs(block.num_last, per_slab),
         *_in_slabs(num_above, per_slab),
-        pack_matrix(block.num_last - block.active_last),
-        pack_matrix(num_above - active_above),
+        pack_grid(block.num_last - block.active_last),
+        pack_grid(num_above - active_above),
+        GRIDS,
     ]
     return join(sections, LEVEL)
 
@@ -62,10 +63,9 @@ def pack_block(block: Block, per_slab: Ints) -> bytes:
 def unpack_block(boot: str, layout: str, blob: bytes, per_slab: Ints, columns: Columns = None) -> Block:
     """The block again; `columns`: only these rows of the layout."""
     head, time, uptime, total, available, reclaimable, unreclaimable, samples, *counts = split(blob)
+    unpack = unpack_grid if counts[6:] else unpack_matrix
     times, width = map(int, np.frombuffer(head, dtype=np.int64))
-    slabs, left, slabs_above, left_above, unused, unused_above = (
-        unpack_matrix(c, times, width, columns) for c in counts
-    )
+    slabs, left, slabs_above, left_above, unused, unused_above = (unpack(c, times, width, columns) for c in counts[:6])
     each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
     num, num_above = slabs * each + left, slabs_above * each + left_above
     active, active_above = num - unused, num_above - unused_above

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from server.buckets import Block
-from server.storage import codec, samples
+from server.storage import codec, grids, samples
 from server.storage.rollups import pack_block, unpack_block
 from server.storage.samples import Counts, Samples, pack_counts, pack_samples, unpack_counts, unpack_samples
 
@@ -58,6 +58,45 @@ def test_a_matrix_comes_back_whole_or_in_part(data: st.DataObject, times: int, w
     assert codec.unpack_matrix(packed, times, width).tolist() == matrix.tolist()
     columns = np.array(data.draw(st.permutations(range(width)))[: width // 2], dtype=np.intp)
     assert codec.unpack_matrix(packed, times, width, columns).tolist() == matrix[:, columns].tolist()
+
+
+@quick
+@given(st.data(), small, small)
+def test_a_grid_comes_back_whole_or_in_part(data: st.DataObject, times: int, width: int) -> None:
+    columns = data.draw(st.lists(st.one_of(ints(times), npst.arrays(np.int64, times, fill=int64)), min_size=width))
+    matrix = np.array(columns[:width], dtype=np.int64).reshape(width, times).T
+    packed = grids.pack_grid(matrix)
+    assert grids.unpack_grid(packed, times, width).tolist() == matrix.tolist()
+    wanted = np.array(data.draw(st.permutations(range(width)))[: width // 2], dtype=np.intp)
+    assert grids.unpack_grid(packed, times, width, wanted).tolist() == matrix[:, wanted].tolist()
+
+
+def test_a_grid_keeps_each_column_the_shorter_way() -> None:
+    rng = np.random.default_rng(1)
+    still, drifting = np.full(60, 7_000_000), 1_000_000 + np.cumsum(rng.integers(-1, 2, 60))
+    around_zero = np.where(rng.random(60) < 0.5, 0, rng.integers(0, 99, 60))
+    sizes = [len(grids.pack_grid(np.stack([column] * 10, axis=1))) for column in (still, drifting, around_zero)]
+    assert sizes[0] < 50
+    assert sizes[1] < 10 * 60
+    assert sizes[2] < 10 * 60 * 0.75
+
+
+@pytest.mark.parametrize("sections", [4, 5])
+def test_chunks_of_the_first_stores_are_read(sections: int) -> None:
+    counts = Counts(*(np.array([[3, 400], [2, 500]]) + i for i in range(4)))
+    per_slab = np.array([2, 16])
+    packed = pack_counts(counts, per_slab)
+    if sections == 4:
+        foretold = [
+            counts.num_slabs,
+            counts.num_slabs - counts.active_slabs,
+            counts.num_objs - counts.num_slabs * per_slab,
+            counts.num_objs - counts.active_objs,
+        ]
+        packed = codec.join([codec.pack_matrix(m) for m in foretold], 9)
+    assert len(codec.split(packed)) == sections
+    back = unpack_counts(packed, 2, per_slab)
+    assert (back.active_objs.tolist(), back.num_slabs.tolist()) == ([[3, 400], [2, 500]], [[6, 403], [5, 503]])
 
 
 @quick
