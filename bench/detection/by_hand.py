@@ -106,19 +106,21 @@ def peer(name: str, quiet: Sequence[Snapshot], times: Sequence[Snapshot]) -> lis
 
 
 def replay(path: Path, begun: float) -> None:
-    """A report every minute over what there is by then: who is named, and when first."""
+    """A report every minute, over what there is by then and over its last part: who is named, and when first."""
     source = MemorySource()
     for snapshot in read_inputs([str(path)], load_line=load_snapshot, tally=Tally()):
         source.add(snapshot)
     first, last, _ = source.span()
-    named: dict[tuple[str | None, str], float] = {}
-    ends = np.arange(first + 180, last + 1, 60).tolist()
-    for end in ends:
-        for found in judge(source, start=first, end=end, group=None, settings=AnalysisSettings()).findings:
-            named.setdefault((found.node, found.cache), end - begun)
-    print(f"{len(ends)} reports, one a minute, each of all data so far; findings in any of them:")
-    for (node, cache), seconds in named.items():
-        print(f"  {node} {cache}, first {seconds / 60:.0f} minutes after the leak began")
+    for name, length in (("all data so far", last - first), ("the last 15 minutes", 900.0)):
+        named: dict[tuple[str | None, str], list[float]] = {}
+        ends = np.arange(first + 180, last + 1, 60).tolist()
+        for end in ends:
+            begin = max(first, end - length)
+            for found in judge(source, start=begin, end=end, group=None, settings=AnalysisSettings()).findings:
+                named.setdefault((found.node, found.cache), []).append((end - begun) / 60)
+        print(f"{len(ends)} reports, one a minute, of {name}; findings in any of them:")
+        for (node, cache), minutes in named.items():
+            print(f"  {node} {cache}: in {len(minutes)}, first {minutes[0]:.0f} minutes after the leak began")
 
 
 def main() -> None:
