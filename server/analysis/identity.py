@@ -67,8 +67,10 @@ def canonical_names(layouts: Mapping[str, Sequence[Sequence[CacheRow]]]) -> dict
     mm/slab_common.c). Nodes with the same rows share one answer.
     """
     kinds: dict[tuple[tuple[int, ...], ...], list[str]] = {}
+    same: dict[int, tuple[int, ...]] = {}
     for node, boots in layouts.items():
-        kinds.setdefault(tuple(tuple(map(id, rows)) for rows in boots), []).append(node)
+        key = tuple(same.get(id(rows)) or same.setdefault(id(rows), tuple(map(id, rows))) for rows in boots)
+        kinds.setdefault(key, []).append(node)
     listed: list[tuple[list[str], dict[str, str], dict[str, set[str]]]] = []
     count: Counter[str] = Counter()
     holders: dict[str, set[str]] = {}

@@ -121,10 +121,13 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     tests = sum(sum(one.judged.values()) for one in group.scans)
     q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
     q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
-    listing: dict[str, set[str]] = {}
+    layouts: dict[tuple[str, ...], set[str]] = {}
     for track in group.coarse:
-        for cache in track.names:
-            listing.setdefault(cache, set()).add(track.node)
+        layouts.setdefault(track.names, set()).add(track.node)
+    listing: dict[str, set[str]] = {}
+    for names, nodes in layouts.items():
+        for cache in names:
+            listing.setdefault(cache, set()).update(nodes)
     fleet, covered = fleet_findings(signs, listing, q_of, end, settings)
     best: dict[tuple[str, str, str], tuple[Sign, float, bool]] = {}
     for sign in signs:

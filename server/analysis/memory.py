@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.medians import medians
 from server.analysis.peers import Peers, compare_to_peers
 from server.analysis.scan import FLEET_SHARE
 from server.analysis.sentence import size, span_text
@@ -121,7 +122,8 @@ def _floor(time: Floats, amount: Floats, width: float, numbers: Floats) -> Float
 def _rise(amount: Floats) -> float:
     """What the median of the last quarter is above that of the first."""
     few = max(len(amount) // 4, 1)
-    return float(np.nanmedian(amount[-few:]) - np.nanmedian(amount[:few])) if np.isfinite(amount).any() else 0.0
+    first, last = (float(medians(part[None])[0]) for part in (amount[:few], amount[-few:]))
+    return last - first if np.isfinite(amount).any() else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,14 +95,18 @@ def make_panel(tracks: Sequence[Track], width: float, settings: AnalysisSettings
 
 
 def _stack(number: Floats, members: Sequence[int], tracks: Sequence[Track], places: Sequence[Indices]) -> Stack:
-    every = np.concatenate([tracks[row].allocated for row in members], axis=1)
-    varies = (every != every[0]).any(axis=0)  # also what is not always listed: NaN is unlike itself
+    series, columns = [], []
+    for row in members:
+        y = tracks[row].allocated
+        varies = np.flatnonzero((y != y[0]).any(axis=0))  # also what is not always listed: NaN is unlike itself
+        series.append(y[:, varies])
+        columns.append(places[row][varies])
     return Stack(
         np.array(members),
         number,
         np.stack([tracks[row].time for row in members]),
         np.stack([tracks[row].samples for row in members]),
-        every[:, varies],
-        np.repeat(members, [len(places[row]) for row in members])[varies],
-        np.concatenate([places[row] for row in members])[varies],
+        np.concatenate(series, axis=1),
+        np.repeat(members, [len(own) for own in columns]),
+        np.concatenate(columns),
     )

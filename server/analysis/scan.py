@@ -173,8 +173,10 @@ class _Bench:
         if not len(candidates.rows):
             return []
         compared = self._compare(candidates)
-        kept = common[candidates.columns] | (compared.best >= LEAST_SCORE)
-        return [self._sign(candidates, k, compared) for k in np.flatnonzero(kept).tolist()]
+        always = common[candidates.columns]
+        likely = np.flatnonzero(always | (compared.best >= LEAST_SCORE)).tolist()
+        found = (self._sign(candidates, k, compared, always=bool(always[k])) for k in likely)
+        return [sign for sign in found if sign is not None]
 
     def _promising(self, candidates: Candidates) -> Bools:
         """Whether candidates can reach LEAST_SCORE at all, by a comparison with all peers, unscaled."""
@@ -202,8 +204,8 @@ class _Bench:
         best = (trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
         return _Compared(known, medians(rate * length), median, spread, medians(scales), usual, removed, best)
 
-    def _sign(self, candidates: Candidates, k: int, compared: _Compared) -> Sign:
-        """The k-th candidate as a sign, with the gates it failed."""
+    def _sign(self, candidates: Candidates, k: int, compared: _Compared, *, always: bool) -> Sign | None:
+        """The k-th candidate as a sign, with the gates it failed; None below LEAST_SCORE, unless `always`."""
         one, trend = self._surveyed.fit(int(candidates.rows[k])), candidates.trend
         track, length = one.track, one.length
         cache = self._surveyed.panel.names[candidates.columns[k]]
@@ -219,10 +221,11 @@ class _Bench:
         if short:
             own_wander, peers_wander = self._past.wander(track.node, cache, length)
             wander = max(own_wander, peers_wander * (float(compared.scale[k]) if peers.count else 1.0))
-        if not self._span.whole:
-            before = self._past.highest(track.node, track.boot, cache, self._span.start)
         noise = math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
-        if growth - removed - expected >= LEAST_SCORE * noise:
+        if growth - removed - expected < LEAST_SCORE * noise:
+            if not always:
+                return None
+        else:
             removed = max(removed, self._load(one, column, chosen) * min(level, usual))
         # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
         lasting = min(growth, max(float(candidates.active.growth[k]), 0.0)) if short else growth
@@ -231,6 +234,8 @@ class _Bench:
         with_it = company(one, column) if short and score >= LEAST_SCORE else 0
         doubt = 1.0 + COMPANY_WEIGHT * with_it
         score /= doubt
+        if not self._span.whole:
+            before = self._past.highest(track.node, track.boot, cache, self._span.start)
         evidence: dict[str, float | str | None] = {
             "window_seconds": round(length, 3),
             "floor_before": level,

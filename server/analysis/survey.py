@@ -118,7 +118,7 @@ def _parts(stack: Stack, span: Span) -> Iterator[Part]:
     alike, which = np.unique(edges, axis=0, return_inverse=True)
     for kind, (begin, stop) in enumerate(alike.tolist()):
         number = stack.number[begin:stop]
-        starts = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
+        starts = np.flatnonzero(np.diff(number, prepend=np.nan))
         if len(starts) < FEWEST_CELLS or not len(number):
             continue
         length = stack.time[:, stop - 1] - stack.time[:, begin + starts[1] - 1]

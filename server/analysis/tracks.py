@@ -173,13 +173,16 @@ def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
     """The tracks of the nodes of one group, by node and boot, warm-up and all."""
     canonical = canonical_names({node.node: [boot.rows for boot in node.boots] for node in nodes})
     known: dict[tuple[int, ...], _Columns] = {}
+    same: dict[tuple[int, int], _Columns] = {}
     tracks = []
     for node in nodes:
         for order, boot in enumerate(node.boots):
-            key = (id(canonical[node.node]), *map(id, boot.rows))
-            columns = known.get(key)
+            names = canonical[node.node]
+            columns = same.get((id(names), id(boot.rows)))
             if columns is None:
-                columns = known[key] = _columns(boot.rows, canonical[node.node])
+                key = (id(names), *map(id, boot.rows))
+                columns = known[key] = known.get(key) or _columns(boot.rows, names)
+                same[id(names), id(boot.rows)] = columns
             tracks.append(
                 Track(
                     node.node,
@@ -209,7 +212,7 @@ def cells(track: Track, start: float, end: float, width: float) -> Track:
     stop += int(np.searchsorted(track.time[stop:], end, side="right"))
     rows = slice(begin, stop)
     number = np.floor_divide(track.time[rows], width)
-    first = np.flatnonzero(np.r_[True, number[1:] != number[:-1]]) if len(number) else np.zeros(0, dtype=np.intp)
+    first = np.flatnonzero(np.diff(number, prepend=np.nan))
     if len(first) == len(track.time):
         return track
     part = replace(
