@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.candidates import LEAST_KNOWN, LEAST_SCORE, Candidates, candidates_of
-from server.analysis.company import company, pressed
+from server.analysis.company import company
 from server.analysis.factors import companion_effect
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.peers import Peers, robust_spreads, scales_to
+from server.analysis.reclaim import pressed
 from server.analysis.shape import is_over
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import fit
-from server.analysis.windows import Span
+from server.analysis.windows import DAY, Span
 
 __all__ = ["FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
 
@@ -28,10 +29,10 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-DAY = 22 * 3600.0
-"""Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
 FINDING_SCORE = 6.0
 """Least score of a finding (see Sign.score)."""
+LAZY_SCORE = 9.0
+"""Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
 FLEET_SHARE = 0.8
@@ -296,7 +297,11 @@ class _Bench:
             gates["given back"] = latest is None or latest < after - 0.3 * growth
             gates["reclaimable"] = sign.facts.reclaimable
         elif sign.facts.reclaimable:
-            gates["reclaimable"] = not pressed(one, column, growth)
+            part, others = one.cells(), one.track.reclaimable.copy()
+            others[column] = False
+            gates["reclaimable"] = sign.score < LAZY_SCORE or not pressed(
+                part.allocated[:, column], part.allocated[:, others]
+            )
         return tuple(name for name, failed in gates.items() if failed)
 
     def _alone(self, sign: Sign, one: Fit) -> bool:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from server.analysis.factors import node_effects, node_scales, others_greatest
 from server.analysis.medians import column_medians
 from server.analysis.panel import Panel, Stack, material_rate
+from server.analysis.reclaim import beyond
 from server.analysis.tracks import Track, cells
 from server.analysis.trend import block_floors, floors, spread_of
-from server.analysis.windows import Span
+from server.analysis.windows import DAY, Span
 
 __all__ = ["BLOCKS", "LARGEST", "RISING", "Fit", "Part", "Survey", "material_rate", "survey"]
 
@@ -30,7 +31,7 @@ SHARE_OF_SPAN = 0.25
 """A boot that covers less of a span is not judged in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
     """The cells over a span of boots whose cells are the same. K cells, V series, all that vary."""
 
@@ -41,7 +42,7 @@ class Part:
     t: Floats
     """[K] when each cell begins."""
     y: Floats
-    """[K, V] the floor of the allocated bytes in each cell."""
+    """[K, V] the floor of the allocated bytes in each cell; over a whole day and more see reclaim.beyond."""
     rows: Indices
     """[V] whose each series is, in Panel.tracks; `columns` in Panel.names."""
     columns: Indices
@@ -138,22 +139,24 @@ def _parts(stack: Stack, span: Span) -> Iterator[Part]:
 def survey(panel: Panel, span: Span) -> Survey:
     """The tracks that can be judged in the span, with their nodes' effects and scales."""
     parts = tuple(part for stack in panel.stacks for part in _parts(stack, span))
+    full = span.whole and not span.ended and span.end - span.start >= DAY
     still = np.where(panel.listed, 0.0, np.nan)
     first, last, relative, swing = panel.level.copy(), panel.level.copy(), still.copy(), still
     varies = np.zeros(panel.listed.shape, dtype=bool)
     length = np.full(len(panel.tracks), np.nan)
     candidates = []
     for part in parts:
-        y, at, count = part.y, (part.rows, part.columns), len(part.t)
+        at, count = (part.rows, part.columns), len(part.t)
         length[part.members] = part.length
         few = max(2, count // 4)
-        begin, end = column_medians(y[:few]), column_medians(y[-few:])
-        rise = end - begin
+        begin, last[at] = column_medians(part.y[:few]), column_medians(part.y[-few:])
+        y = part.y = beyond(part.y, part.rows, panel.reclaimable[at]) if full else part.y
+        rise = column_medians(y[-few:]) - begin
         most, least = np.fmax.reduce(y, axis=0), np.fmin.reduce(y, axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             growth = np.where(begin > 0, rise / begin, np.where(rise == 0, 0.0, np.nan))
             moved = (most - least) / column_medians(y[:: max(count // 8, 1)])
-        first[at], last[at], relative[at] = begin, end, growth
+        first[at], relative[at] = begin, growth
         swing[at] = np.where(np.isfinite(moved), moved, 0.0)
         varies[at] = most > least
         enough = 0.4 * panel.material * length
