@@ -59,7 +59,7 @@ bench-detection: BENCH_ARGS ?= --minutes 60
 bench-detection: $(DEV)/ready
 	$(DEV)/bin/python -m bench.detection $(BENCH_ARGS) --output docs/detection.md --calibration docs/detection-calibration.svg
 
-# What it costs: docs/performance.md, in about a quarter of an hour. BENCH_ARGS="--only storage" renews one section.
+# What it costs: docs/performance.md, in about twenty minutes. BENCH_ARGS="--only storage" renews one section.
 bench: $(DEV)/ready
 	$(DEV)/bin/python -m bench.performance --output docs/performance.md $(BENCH_ARGS)
 
