@@ -30,9 +30,13 @@ class Check:
 
 
 def flat(samples: Sequence[int], *, share: float = 0.15, more: int = 20 * 1024) -> Check:
-    """Whether memory (KiB, at equal distances) grew: the last sixth against what came after the first quarter."""
-    if len(samples) < 12:
-        return Check("memory is flat", True, f"only {len(samples)} samples: too short to tell")
+    """Whether memory (KiB, one sample a second) grew: the last sixth against what came after the first quarter.
+
+    Not judged below four minutes: until every question was asked a few times, what is kept for them still grows.
+    """
+    if len(samples) < 240:
+        most = max(samples, default=0) / 1024
+        return Check("memory is flat", True, f"not judged: {len(samples)} s are too short, most {most:.1f} MB")
     early = statistics.median(samples[len(samples) // 4 : len(samples) // 4 + len(samples) // 6])
     late = statistics.median(samples[-(len(samples) // 6) :])
     bound = early * (1 + share) + more
