@@ -31,7 +31,7 @@ def test_errors_are_found_in_a_log() -> None:
 
 def test_a_ledger_knows_what_was_sent_from_what_was_taken() -> None:
     ledger = Ledger()
-    ledger.sending("n", [1.0, 2.0005])
+    ledger.sending("n", [1.0, 2.001])
     ledger.took("n", [1.0])
-    assert ledger.sent["n"] - ledger.acknowledged["n"] == {2000}
+    assert ledger.sent["n"] - ledger.acknowledged["n"] == {2001}
     assert ledger.counts["acknowledged"] == 1
