@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from server.analysis.panel import Panel
 from server.analysis.survey import BLOCKS, LARGEST, RISING, Part, Survey
-from server.analysis.trend import Trend, fit, floors, quantum, steps
+from server.analysis.trend import Trend, fit, floor_rise, floors, quantum, steps
 
 __all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of"]
 
@@ -57,11 +57,14 @@ def candidates_of(surveyed: Survey) -> list[Candidates]:
 
 
 def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidates]:
-    t, y = part.t, part.y[:, chosen]
+    t, y = part.t, part.y.take(chosen, axis=1)
+    rise, least = floor_rise(y), 4 * quantum(y)
+    likely = (rise > 0) & (rise >= least)  # no growth exceeds the floor's rise
+    chosen, y, least = chosen[likely], y[:, likely], least[likely]
     trend = fit(t, y)
     kept = trend.growth > LEAST_SCORE * trend.error
     kept &= np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
-    kept &= trend.growth >= 4 * quantum(y)
+    kept &= trend.growth >= least
     if not kept.any():
         return
     chosen, y, trend = chosen[kept], y[:, kept], trend.take(kept)

@@ -99,7 +99,7 @@ def _stack(number: Floats, members: Sequence[int], tracks: Sequence[Track], plac
     for row in members:
         y = tracks[row].allocated
         varies = np.flatnonzero((y != y[0]).any(axis=0))  # also what is not always listed: NaN is unlike itself
-        series.append(y[:, varies])
+        series.append(y.take(varies, axis=1))  # rows stay together in memory, which y[:, varies] would not do
         columns.append(places[row][varies])
     return Stack(
         np.array(members),

@@ -135,7 +135,7 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
 
 def _bytes(counts: Floats, columns: _Columns) -> Floats:
     """[T, C] bytes per cache from [T, R] objects per row; NaN only where no row of the cache is listed."""
-    per_row = counts[:, columns.order] * columns.sizes
+    per_row = counts.take(columns.order, axis=1) * columns.sizes
     if len(columns.names) == len(columns.order):
         return per_row
     missing = np.isnan(per_row)

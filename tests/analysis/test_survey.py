@@ -78,6 +78,7 @@ def test_the_survey_of_all_equals_a_look_at_each(seed: int, interval: float) -> 
         for span in reading.spans:
             tracks = tracks_of(motley(seed, interval), span, reading.width)
             found = survey(make_panel(tracks, span.width, AnalysisSettings()), span)
+            assert all(mine.y.flags.c_contiguous for mine in found.parts)  # else each row is gathered piece by piece
             judged = set(found.judged.tolist())
             for track in tracks:
                 own = cells(track, span.start, span.end, span.width)
