@@ -92,16 +92,14 @@ class Past:
                 return float(past[-1] - past[0]) if len(past) >= 2 else 0.0
         return 0.0
 
-    def latest(self, node: str, boot: str, cache: str) -> float | None:
-        """The median floor of the last quarter of this boot's cells; None where nothing is known."""
+    def series(self, node: str, boot: str, cache: str) -> tuple[Floats, Floats]:
+        """This boot's cells: time and floor, without what is not listed; empty where nothing is known."""
         for track in self._nodes.get(node, ()):
             column = track.index.get(cache)
             if track.boot == boot and column is not None:
-                late = track.allocated[-max(len(track.time) // 4, 2) :, column]
-                late = late[np.isfinite(late)]
-                if len(late):
-                    return float(np.median(late))
-        return None
+                y = track.allocated[:, column]
+                return track.time[np.isfinite(y)], y[np.isfinite(y)]
+        return np.zeros(0), np.zeros(0)
 
     def alike(self, names: tuple[str, ...], column: int, peers: Sequence[tuple[str, str]]) -> Floats:
         """How much each of `names` moves with the one at `column` on these peers (node, boot): mean correlation."""

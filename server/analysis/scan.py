@@ -17,7 +17,7 @@ from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.peers import Peers, robust_spreads, scales_to
 from server.analysis.reclaim import pressed
-from server.analysis.shape import is_over
+from server.analysis.shape import is_over, levels_off
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import fit
@@ -31,7 +31,7 @@ Bools = NDArray[np.bool_]
 
 FINDING_SCORE = 6.0
 """Least score of a finding (see Sign.score)."""
-LAZY_SCORE = 9.0
+LAZY_SCORE = 12.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
@@ -293,8 +293,9 @@ class _Bench:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
             gates["slowing"] = earlier > MOST_SLOWER * growth
         if self._span.ended:
-            latest = self._past.latest(*key)
-            gates["given back"] = latest is None or latest < after - 0.3 * growth
+            t, y = self._past.series(*key)
+            gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth
+            gates["slowing"] = len(y) > 0 and levels_off(t, y)
             gates["reclaimable"] = sign.facts.reclaimable
         elif sign.facts.reclaimable:
             part, others = one.cells(), one.track.reclaimable.copy()

@@ -9,12 +9,14 @@ from server.analysis.follow import follows
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
-__all__ = ["is_over", "onset", "shape_of"]
+__all__ = ["is_over", "levels_off", "onset", "shape_of"]
 
 Floats = NDArray[np.float64]
 
 FASTER = 1.6
 """The last third of an accelerating rise is so many times as fast as its first."""
+LEVELLING = 2.7
+"""See levels_off: between a straight line and a filling cache."""
 MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
 """Stairs: least share of the rise in a third of the increments, and of the increments that are next to nothing; beyond
 the last also stairs of a slab or two."""
@@ -78,3 +80,18 @@ def is_over(t: Floats, y: Floats) -> bool:
     t, y = t[known], y[known]
     begin = onset(t, y)
     return shape_of(t[begin:], y[begin:]) == "stopped"
+
+
+def levels_off(t: Floats, y: Floats) -> bool:
+    """Whether a rise of y [K] at t [K] that has come to rest slowed on the way: it filled, and did not just stop.
+
+    The time from a tenth of the rise to nine tenths, over that to its half: 2 in a straight line, 3.4 for 1 - exp(-3 t)
+    up to its limit.
+    """
+    few = max(2, len(y) // 4)
+    top, peak = float(np.median(y[-few:])), np.maximum.accumulate(y)
+    base = float(y.min())
+    if top <= base:
+        return False
+    tenth, half, most = (float(np.interp(base + share * (top - base), peak, t)) for share in (0.1, 0.5, 0.9))
+    return most - tenth > LEVELLING * (half - tenth)

@@ -12,7 +12,7 @@ CELLS = 28
 """Cells that a part of the window is divided into, about: enough for a trend, few enough to be a floor."""
 DAY = 22 * 3600.0
 """Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
-SHORTEST = 1800.0
+SHORTEST = 900.0
 """Seconds; no shorter part of a window is judged by itself: too short to tell a leak from a busy moment."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.sentence import describe, size, span_text
-from server.analysis.shape import onset, shape_of
+from server.analysis.shape import is_over, levels_off, onset, shape_of
 from tests.analysis.series import ramp
 
 T = ramp(48) * 1800.0
@@ -70,3 +70,19 @@ def test_the_sentence() -> None:
         "lvs3: scsi_cmd_cache has grown by 53.4 MiB in 24 h (2.2 MiB/h), its 5 peers by 11.7 KiB/h; "
         "memory will run out on 2026-12-03."
     )
+
+
+def test_a_leak_that_stopped_is_told_from_a_cache_that_filled() -> None:
+    k = ramp(48)
+    assert not levels_off(T, np.minimum(k, 20) * 10)
+    assert not levels_off(T, np.floor(np.minimum(k, 20) / 4) * 40)
+    assert not levels_off(T, np.minimum(k, 20) ** 2)
+    assert levels_off(T, np.where(k < 20, 1 - np.exp(-3 * k / 20), 0.95))
+    assert not levels_off(T, np.zeros(48))
+
+
+def test_a_rise_that_is_over() -> None:
+    k = ramp(48)
+    assert is_over(T, np.minimum(k, 20) * 10)
+    assert not is_over(T, k * 10)
+    assert not is_over(T, np.maximum(k - 30, 0.0))
