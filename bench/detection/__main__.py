@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from bench.detection.calibration import calibration_picture
@@ -18,8 +18,11 @@ from bench.detection.recordings import recordings
 from bench.detection.replay import Replay, replayed
 from bench.detection.runs import Outcome, once
 from bench.detection.scenarios import REPORTING, TUNING, Case, cases
+from server.simulator.families import FAMILIES
 
 Result = list[Outcome] | Replay
+LATER = 5_000_000
+"""By so much the seeds of `--replays` lie after the others."""
 
 
 def work(case: Case) -> Result:
@@ -60,6 +63,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, metavar="N", help="at most so many seeds of every family")
     parser.add_argument("--minutes", type=float, default=2.0, metavar="M", help="begin nothing new after M minutes")
+    parser.add_argument(
+        "--replays", type=float, default=0.0, metavar="M", help="then replay healthy fleets for M minutes"
+    )
     parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument("--families", default="", metavar="A,B", help="only these, and each of them replayed")
     parser.add_argument("--forms", default="", metavar="A,B", help='only these, such as "24 h at 1 min"')
@@ -73,9 +79,14 @@ def main() -> None:
     wanted = cases(TUNING if options.tuning else REPORTING, options.seeds, families, forms)
     if options.only:
         wanted = (case for case in wanted if case.replayed == (options.only == "replays"))
+    healthy = [
+        name for name, family in FAMILIES.items() if not family.leaks and not (families and name not in families)
+    ]
+    more = cases((TUNING if options.tuning else REPORTING) + LATER, options.seeds, healthy, ("none",))
     measured = revision()
     begun, outcomes, replays = time.monotonic(), list[Outcome](), list[Replay]()
-    for result in run(wanted, options.processes, options.minutes):
+    rounds = [(wanted, options.minutes)] + [(more, options.replays)] * (options.replays > 0)
+    for result in chain.from_iterable(run(chosen, options.processes, minutes) for chosen, minutes in rounds):
         if isinstance(result, Replay):
             replays.append(result)
         else:

@@ -12,7 +12,7 @@ from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
 from server.analysis.panel import make_panel
 from server.analysis.past import Past
-from server.analysis.scan import FINDING_SCORE, Scan, Sign, scan
+from server.analysis.scan import Scan, Sign, scan
 from server.analysis.sentence import span_text
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
@@ -133,7 +133,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     for sign in signs:
         if sign.score < WATCH_SCORE or set(sign.failed) - SOFT or (sign.track.node, sign.cache) in covered:
             continue
-        strong = not sign.failed and sign.score >= FINDING_SCORE and q_of[id(sign)] <= settings.q_limit
+        strong = not sign.failed and sign.score >= sign.limit and q_of[id(sign)] <= settings.q_limit
         key = (sign.track.node, sign.track.boot, sign.cache)
         old = best.get(key)
         if old is None or (strong, *_preference(sign)) > (old[2], *_preference(old[0])):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.trend import block_floors
+
 __all__ = ["beyond", "pressed", "tide"]
 
 Floats = NDArray[np.float64]
@@ -15,6 +17,8 @@ FEWEST = 4
 """Reclaimable caches that vary on a node, from which on what they do together can be told."""
 LEAST = 8 * 4096.0
 """Bytes below which a cache says nothing of the others: a slab more is too large a share of it."""
+BLOCKS, MOST_LOST = 6, 0.15
+"""A leak's excess rises from each sixth to the next, and never loses more than this share of its rise."""
 FELL = 0.1
 """A share of their level that pressure took from them."""
 SUBSTANTIAL, KEPT = 0.25, 0.5
@@ -64,6 +68,10 @@ def pressed(own: Floats, others: Floats) -> bool:
     fell = 1.0 - level[low] / level[high]
     told = np.clip(fell, 0.0, None) * np.clip(excess[high] / own[high], 0.0, None)
     best = int(np.argmax(told))
+    floors = block_floors(excess[:, None], BLOCKS)[:, 0]
+    lost = float((np.maximum.accumulate(excess) - excess).max())
+    if (np.diff(floors) <= 0).any() or lost > MOST_LOST * (floors[-1] - floors[0]):
+        return False
     if fell[best] < FELL or excess[high[best]] < SUBSTANTIAL * own[high[best]]:
         return False
     return bool(excess[low[best]] >= (1.0 - KEPT * fell[best]) * excess[high[best]])

@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-FINDING_SCORE = 6.0
-"""Least score of a finding (see Sign.score)."""
+FINDING_SCORE, PART_SCORE = 6.0, 8.0
+"""Least score of a finding (see Sign.score), over the whole window and over a part of it: there are many parts."""
 LAZY_SCORE = 12.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 PEERLESS_SCORE = 10.0
@@ -45,6 +45,10 @@ COMPANY_WEIGHT = 0.25
 """Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day."""
 MOST_PEERS = 64
 """Peers that a candidate is compared with, evenly spread over the names: more would cost and add nothing."""
+
+
+def _limit(span: Span) -> float:
+    return FINDING_SCORE if span.whole and not span.ended else PART_SCORE
 
 
 @dataclass(slots=True)
@@ -74,6 +78,11 @@ class Sign:
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
+
+    @property
+    def limit(self) -> float:
+        """The least score with which this would be a finding."""
+        return _limit(self.span)
 
 
 @dataclass(slots=True)
@@ -249,7 +258,7 @@ class _Bench:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
-            "cleared_below": growth - excess + FINDING_SCORE * noise * doubt,
+            "cleared_below": growth - excess + _limit(self._span) * noise * doubt,
             "company": float(with_it),
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
@@ -300,9 +309,8 @@ class _Bench:
         elif sign.facts.reclaimable:
             part, others = one.cells(), one.track.reclaimable.copy()
             others[column] = False
-            gates["reclaimable"] = sign.score < LAZY_SCORE or not pressed(
-                part.allocated[:, column], part.allocated[:, others]
-            )
+            kept = pressed(part.allocated[:, column], part.allocated[:, others])
+            gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not kept
         return tuple(name for name, failed in gates.items() if failed)
 
     def _alone(self, sign: Sign, one: Fit) -> bool:
@@ -311,9 +319,7 @@ class _Bench:
         There must be other nodes, the boot must be older than the span is long (no warm-up), and the sign reach
         PEERLESS_SCORE over the whole window.
         """
-        uptime, length = float(one.cells().uptime[0]), one.length
-        young = uptime < length + warm_up_seconds(uptime + length)
-        return self._nodes > 1 and self._span.whole and not young and sign.score >= PEERLESS_SCORE
+        return self._nodes > 1 and self._span.whole and sign.score >= PEERLESS_SCORE and not _young(one)
 
     def _load(self, one: Fit, column: int, chosen: Indices) -> float:
         """What the load explains of a cache's relative growth (see factors.companion_effect)."""
@@ -330,3 +336,9 @@ class _Bench:
             seen += place >= 0
         swing = np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
         return companion_effect(alike, one.relative, swing, float(swing[column]))
+
+
+def _young(one: Fit) -> bool:
+    """Whether the boot is hardly older than the span is long: what fills after a boot may still do so."""
+    uptime, length = float(one.cells().uptime[0]), one.length
+    return uptime < length + warm_up_seconds(uptime + length)

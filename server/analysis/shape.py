@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 FASTER = 1.6
 """The last third of an accelerating rise is so many times as fast as its first."""
+OVER = 0.3
 LEVELLING = 2.7
 """See levels_off: between a straight line and a filling cache."""
 MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
@@ -75,11 +76,18 @@ def _in_stairs(y: Floats, total: float) -> bool:
 
 
 def is_over(t: Floats, y: Floats) -> bool:
-    """Whether the rise of y [K] at t [K] is over before they end: so far, a burst that stays, as a task makes."""
+    """Whether the rise of y [K] at t [K] is over before they end: so far, a burst that stays, as a task makes.
+
+    Since its onset, its last third then grew at less than 0.3 of the mean rate.
+    """
     known = np.isfinite(y)
     t, y = t[known], y[known]
     begin = onset(t, y)
-    return shape_of(t[begin:], y[begin:]) == "stopped"
+    t, y = t[begin:], y[begin:]
+    third = len(t) - len(t) // 3 - 1
+    if len(t) < 8 or y[-1] <= y[0]:
+        return False
+    return bool((y[-1] - y[third]) / (t[-1] - t[third]) < OVER * (y[-1] - y[0]) / (t[-1] - t[0]))
 
 
 def levels_off(t: Floats, y: Floats) -> bool:

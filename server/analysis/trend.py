@@ -61,8 +61,8 @@ class Steps:
     """The deepest fall of the floor below an earlier level."""
 
 
-EVEN = 5.0
-"""A rise that never falls errs by no less than a fifth of what its distance from a straight line suggests."""
+EVEN = 3.0
+"""A rise that never falls errs by no less than a third of what its distance from a straight line suggests."""
 
 
 def quantum(y: Floats) -> Floats:
