@@ -92,7 +92,6 @@ def coarsen(blocks: Sequence[Block], width: int) -> Block:
 def _concatenate(blocks: Sequence[Block]) -> Block:
     time = np.concatenate([b.time for b in blocks])
     order = np.argsort(time, kind="stable")
-
     return replace(
         blocks[0],
         time=time[order],

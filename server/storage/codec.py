@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 Columns = NDArray[np.intp] | None
 """Which rows of a layout are wanted; None for all."""
 
+_NO_SIGN = 2**63 - 1
 _ESCAPE = 255
 _RAW = 255
 _SCALES = (0, 1, 2, 3, 4, 6)
@@ -56,7 +57,10 @@ def compress(data: bytes, level: int) -> bytes:
 
 
 def decompress(data: bytes) -> bytes:
-    return zstd.decompress(data)
+    """What `compress` was given. Frames are nearly always whole and alone, which the module's own loop doesn't know."""
+    frame = zstd.ZstdDecompressor()
+    plain = frame.decompress(data)
+    return plain if frame.eof and not frame.unused_data else zstd.decompress(data)
 
 
 def join(sections: Sequence[bytes], level: int) -> bytes:
@@ -84,7 +88,12 @@ def zigzag(values: Ints) -> NDArray[np.uint64]:
 
 def signed(values: NDArray[np.uint64]) -> Ints:
     """What `zigzag` was given."""
-    return ((values >> np.uint64(1)) ^ (np.uint64(0) - (values & np.uint64(1)))).view(np.int64)
+    whole = values.view(np.int64)
+    return ((whole >> 1) & _NO_SIGN) ^ -(whole & 1)
+
+
+_STEPS = signed(np.arange(256, dtype=np.uint64))
+"""What each byte of `pack_small` says of the value that `zigzag` was given."""
 
 
 def pack_small(values: NDArray[np.uint64]) -> bytes:
@@ -99,8 +108,9 @@ def pack_small(values: NDArray[np.uint64]) -> bytes:
 def unpack_small(data: bytes, count: int) -> NDArray[np.uint64]:
     small = np.frombuffer(data, dtype=np.uint8, count=count)
     values = small.astype(np.uint64)
-    at = np.flatnonzero(small == _ESCAPE)
-    values[at] = _big(data, count, len(at))
+    if len(data) > count:
+        at = (small == _ESCAPE).nonzero()[0]
+        values[at] = _big(data, count, len(at))
     return values
 
 
@@ -116,7 +126,9 @@ def pack_ints(values: Ints) -> bytes:
 
 
 def unpack_ints(data: bytes, count: int) -> Ints:
-    return np.cumsum(signed(unpack_small(data, count)), dtype=np.int64)
+    if len(data) == count:  # nothing but single bytes, the usual case
+        return _STEPS[np.frombuffer(data, dtype=np.uint8)].cumsum()
+    return signed(unpack_small(data, count)).cumsum()
 
 
 def pack_sizes(values: Ints) -> bytes:

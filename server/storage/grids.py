@@ -53,23 +53,28 @@ def unpack_grid(data: bytes, times: int, width: int, columns: Columns = None) ->
     kinds = np.frombuffer(data, np.uint8, width, at)
     at += width
     first = np.zeros(width, dtype=np.int64)
-    kept = np.flatnonzero(kinds != _PLAIN)
-    first[kept] = unpack_ints(data[at : at + first_size], len(kept))
+    plain = kinds == _PLAIN
+    first[~plain] = unpack_ints(data[at : at + first_size], width - int(np.count_nonzero(plain)))
     at += first_size
-    moving = np.flatnonzero(kinds)
+    moving = kinds.nonzero()[0]
     bits = np.unpackbits(np.frombuffer(data, np.uint8, mask_size, at), count=len(moving) * times)
-    cells = np.zeros(len(moving) * times, dtype=np.uint64)
-    cells[bits.view(np.bool_)] = unpack_small(data[at + mask_size :], changes) + np.uint64(1)
+    found = unpack_small(data[at + mask_size :], changes) + np.uint64(1)
+    mixed = plain.any()
+    cells = np.zeros(len(moving) * times, dtype=np.int64)
+    cells[bits.view(np.bool_)] = found.view(np.int64) if mixed else signed(found)
     values = cells.reshape(len(moving), times)
     if columns is not None:
         place = np.full(width, -1, dtype=np.intp)
         place[moving] = np.arange(len(moving))
-        kinds, first, rows = kinds[columns], first[columns], place[columns]
-        moving = np.flatnonzero(rows >= 0)
+        plain, first, rows = plain[columns], first[columns], place[columns]
+        moving = (rows >= 0).nonzero()[0]
         values = values[rows[moving]]
-    counts = np.repeat(first[:, None], times, axis=1)
-    steps = kinds[moving] == _STEPS
-    stepping, plain = moving[steps], moving[~steps]
-    counts[stepping] += np.cumsum(signed(values[steps]), axis=1, dtype=np.int64)
-    counts[plain] = values[~steps].view(np.int64)
-    return np.ascontiguousarray(counts.T)
+    counts = np.empty((times, len(first)), dtype=np.int64)
+    counts[:] = first
+    if mixed:
+        stepping = ~plain[moving]
+        counts[:, moving[~stepping]] = values[~stepping].T
+        moving, values = moving[stepping], signed(values[stepping].view(np.uint64))
+    values[:, 0] += first[moving]
+    counts[:, moving] = values.cumsum(axis=1).T
+    return counts

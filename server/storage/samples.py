@@ -134,11 +134,18 @@ def pack_samples(samples: Samples) -> bytes:
     return join(sections, LEVEL)
 
 
-def unpack_samples(blob: bytes) -> Samples:
+def unpack_samples(blob: bytes, *, series: bool = False) -> Samples:
+    """`series`: only what a Block is made of; what else there is of a snapshot is left unknown."""
     size, texts, which, taken, received, offset, uptime, read, *memory = split(blob)
     count = int(np.frombuffer(size, dtype=np.int64)[0])
-    distinct = texts.decode().split("\n")
     times = unpack_ints(taken, count)
+    if series:
+        unknown = np.full(count, np.nan)
+        sizes = np.stack([unpack_sizes(m, count) for m in memory], axis=1)
+        return Samples(
+            times, np.full_like(times, UNKNOWN), unknown, _unpack_uptime(uptime, times), unknown, sizes, [""] * count
+        )
+    distinct = texts.decode().split("\n")
     return Samples(
         times,
         unpack_ints(received, count) + times,

@@ -17,7 +17,7 @@ from server.storage.layouts import LayoutBook
 from server.storage.reader import recent_samples
 from server.storage.record import decode_pair
 from server.storage.rollups import SPANS, unpack_block
-from server.storage.samples import Samples, to_block, unpack_counts, unpack_samples
+from server.storage.samples import to_block, unpack_counts, unpack_samples
 
 __all__ = ["WindowReader"]
 
@@ -177,13 +177,13 @@ class WindowReader:
         for row, start, boot, number, samples_blob, counts_blob in self.db.execute(_SEALED, query):
             block = None
             with self.damage.skip("sealed", row):
-                columns, samples = self._kept(number), unpack_samples(samples_blob)
+                columns, samples = self._kept(number), unpack_samples(samples_blob, series=True)
                 per_slab = self.book.load(self.db, number).per_slab
                 counts = unpack_counts(counts_blob, len(samples), per_slab, columns, slabs=False)
                 inside = np.flatnonzero((samples.taken >= low) & (samples.taken <= high))
                 num, active = counts.num_objs, counts.active_objs
                 if len(inside) < len(samples):
-                    samples, num, active = _without_facts(samples).take(inside), num[inside], active[inside]
+                    samples, num, active = samples.take(inside), num[inside], active[inside]
                 block = to_block(self.boots[boot], self.book.hash(number), samples, num, active)
             if block is None:
                 lost = self._lost = True
@@ -247,7 +247,3 @@ def _cut(block: Block, wanted: NDArray[np.bool_]) -> Block:
         return block
     names = [f.name for f in fields(Block)][2:]
     return replace(block, **{name: getattr(block, name)[wanted] for name in names})
-
-
-def _without_facts(samples: Samples) -> Samples:
-    return replace(samples, facts=[""] * len(samples))
