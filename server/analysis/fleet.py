@@ -17,8 +17,9 @@ from server.analysis.types import AnalysisSettings, Finding
 
 __all__ = ["fleet_findings"]
 
-SHORT_FLEET_SCORE = 12.0
-"""Over a span that holds no whole day: all nodes share the day's rise, so more is asked."""
+SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
+"""Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
+more, which may be nothing but that rise."""
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
@@ -26,6 +27,12 @@ HARMLESS = frozenset({"peers", "material"})
 def _own_score(sign: Sign) -> float:
     noise = math.hypot(sign.error, sign.own_wander)
     return (sign.growth - sign.removed) / noise if noise > 0 else 0.0
+
+
+def _least(sign: Sign) -> float:
+    if not sign.short:
+        return FINDING_SCORE
+    return RISE_SCORE if sign.span.end - sign.span.start >= RISE else SHORT_FLEET_SCORE
 
 
 def fleet_findings(
@@ -39,12 +46,7 @@ def fleet_findings(
     _ = settings
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
-        if (
-            not sign.span.whole
-            or sign.span.ended
-            or set(sign.failed) - HARMLESS
-            or _own_score(sign) < (SHORT_FLEET_SCORE if sign.short else FINDING_SCORE)
-        ):
+        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < _least(sign):
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)

@@ -31,7 +31,7 @@ Bools = NDArray[np.bool_]
 
 FINDING_SCORE, PART_SCORE = 6.0, 8.0
 """Least score of a finding (see Sign.score), over the whole window and over a part of it: there are many parts."""
-LAZY_SCORE = 12.0
+LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
