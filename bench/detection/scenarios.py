@@ -16,7 +16,7 @@ TUNING, REPORTING = 10_000, 20_000_000
 FEWEST_AFTER_ONSET = 10
 SIZES = (6, 3, 12, 6, 4, 20)
 """Nodes, by the number of the seed; some families bring a size of their own."""
-LEAST_NODES = {"on-two": 6, "deploy": 4, "rolling-upgrade": 4}
+LEAST_NODES = {"on-two": 6, "on-half": 4, "deploy": 4, "rolling-upgrade": 4}
 HUGE = frozenset({"one-in-500", "quiet-500"})
 SEEDS_EACH = 1000
 """Seeds kept for one round of all families."""

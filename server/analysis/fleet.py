@@ -15,7 +15,7 @@ from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
 from server.analysis.types import AnalysisSettings, Finding
 
-__all__ = ["fleet_findings"]
+__all__ = ["fleet_findings", "grown_alike", "own_limit"]
 
 SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
@@ -29,10 +29,24 @@ def _own_score(sign: Sign) -> float:
     return (sign.growth - sign.removed) / noise if noise > 0 else 0.0
 
 
-def _least(sign: Sign) -> float:
+def own_limit(sign: Sign) -> float:
+    """The least of a sign's growth over its own noise with which it counts for the fleet's."""
     if not sign.short:
         return FINDING_SCORE
     return RISE_SCORE if sign.span.end - sign.span.start >= RISE else SHORT_FLEET_SCORE
+
+
+def grown_alike(signs: Sequence[Sign]) -> dict[str, dict[str, Sign]]:
+    """By cache and node, the longest sign of a growth that stands out from its node's own noise."""
+    grown: dict[str, dict[str, Sign]] = {}
+    for sign in signs:
+        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < own_limit(sign):
+            continue
+        known = grown.setdefault(sign.cache, {})
+        old = known.get(sign.track.node)
+        if old is None or sign.span.end - sign.span.start > old.span.end - old.span.start:
+            known[sign.track.node] = sign
+    return grown
 
 
 def fleet_findings(
@@ -44,14 +58,7 @@ def fleet_findings(
 ) -> tuple[list[Finding], set[tuple[str, str]]]:
     """The fleet's findings, and the (node, cache) pairs that they speak for."""
     _ = settings
-    grown: dict[str, dict[str, Sign]] = {}
-    for sign in signs:
-        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < _least(sign):
-            continue
-        known = grown.setdefault(sign.cache, {})
-        old = known.get(sign.track.node)
-        if old is None or sign.span.end - sign.span.start > old.span.end - old.span.start:
-            known[sign.track.node] = sign
+    grown = grown_alike(signs)
     findings: list[Finding] = []
     covered: set[tuple[str, str]] = set()
     for cache in sorted(grown):

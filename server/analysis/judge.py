@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from server.analysis.cohort import split_cohorts
 from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
@@ -84,9 +85,10 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
         one = groups[name]
         series = sum(one.scans[0].judged.values()) if one.scans else 0
         summaries.append(GroupSummary(name, one.nodes, series))
-        strong, weak = _conclude(one, end, settings)
+        strong, weak, parted = _conclude(one, end, settings)
         findings += strong
         watch += weak
+        notes += parted
         notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
         notes += memory_notes(one.name, one.tracks, start, end, settings)
     summaries.sort(key=lambda one: one.group)
@@ -116,11 +118,9 @@ def _preference(sign: Sign) -> tuple[bool, float]:
     return not sign.span.ended, sign.span.end - sign.span.start
 
 
-def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding]]:
+def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding], list[Note]]:
+    """Findings, watch, and notes on caches that part the group."""
     signs = [sign for one in group.scans for sign in one.signs]
-    tests = sum(sum(one.judged.values()) for one in group.scans)
-    q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
-    q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
     layouts: dict[tuple[str, ...], set[str]] = {}
     for track in group.coarse:
         layouts.setdefault(track.names, set()).add(track.node)
@@ -128,6 +128,12 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     for names, nodes in layouts.items():
         for cache in names:
             listing.setdefault(cache, set()).update(nodes)
+    parted, parts = split_cohorts(group.name, signs, listing, group.coarse, settings)
+    better = {(sign.track.node, sign.cache) for sign in parted}
+    signs = [sign for sign in signs if (sign.track.node, sign.cache) not in better] + parted
+    tests = sum(sum(one.judged.values()) for one in group.scans)
+    q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
+    q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
     fleet, covered = fleet_findings(signs, listing, q_of, end, settings)
     best: dict[tuple[str, str, str], tuple[Sign, float, bool]] = {}
     for sign in signs:
@@ -145,4 +151,4 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     for leak in leaks:
         gone = not leak.sign.track.last and not goes_on(leak.sign, group.coarse)
         (strong_ones if leak.strong and not gone else weak_ones).append(finding(leak, coarse, end))
-    return strong_ones, weak_ones
+    return strong_ones, weak_ones, parts

@@ -23,7 +23,7 @@ from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import fit
 from server.analysis.windows import DAY, Span
 
-__all__ = ["FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
+__all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -37,6 +37,8 @@ PEERLESS_SCORE = 10.0
 """Least score of a cache that no other node lists."""
 FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
+COHORT_SHARE = 0.35
+"""Of the nodes that list a cache: from so many on that grow, the median of all is no measure (see cohort)."""
 MOST_SLOWER = 2.5
 """What grew so many times faster just before a span is filling up, and slows."""
 PLENTY = 8
@@ -107,7 +109,7 @@ def scan(panel: Panel, span: Span, past: Past) -> Scan:
         return Scan(span, [], judged)
     count = np.bincount(np.concatenate([one.columns for one in found]), minlength=len(panel.names))
     listed = panel.listed[surveyed.judged].sum(axis=0)
-    common = (count >= 2) & (count >= FLEET_SHARE * listed)
+    common = (count >= 2) & (count >= (FLEET_SHARE if span.ended or not span.whole else COHORT_SHARE) * listed)
     bench = _Bench(surveyed, past, len(judged), np.flatnonzero(count))
     return Scan(span, [sign for one in found for sign in bench.signs(one, common)], judged)
 

@@ -71,6 +71,8 @@ class Track:
     index: Mapping[str, int] = field(default_factory=dict)
     reclaimable: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """[C] CacheFacts.reclaimable."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of the node."""
 
     @property
     def span(self) -> float:
@@ -201,6 +203,7 @@ def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
                     columns.facts,
                     columns.index,
                     columns.reclaimable,
+                    node.labels,
                 )
             )
     return tracks

@@ -111,6 +111,14 @@ def _on_two(terms: Terms) -> Scenario:
     return _scenario("on-two", terms, nodes, leak)
 
 
+def _on_half(terms: Terms) -> Scenario:
+    nodes = like_nodes(terms)
+    half = (len(nodes) + 1) // 2
+    nodes = tuple(replace(node, kernel="6.12") if place < half else node for place, node in enumerate(nodes))
+    leak = Leak(tuple(node.name for node in nodes[:half]), _pick(terms, QUIET), _rate(terms, 0.5, 4), at=0.0)
+    return _scenario("on-half", terms, nodes, leak)
+
+
 def _stopped(terms: Terms) -> Scenario:
     nodes = like_nodes(terms)
     leak = Leak(
@@ -164,6 +172,7 @@ LEAKING: tuple[Family, ...] = (
     Family("two-hours-ago", "started two hours before the end", True, False, _two_hours_ago, least_hours=6),
     Family("over-reboot", "goes on after a reboot", True, False, _over_reboot),
     Family("on-two", "on two nodes at once", True, False, _on_two),
+    Family("on-half", "on the half of the nodes that runs a newer kernel", True, True, _on_half),
     Family("stopped", "ended by itself; the memory is still gone", True, True, _stopped),
     Family("merged", "in a cache merged into another", True, True, _merged),
     Family(

@@ -39,6 +39,7 @@ class Node:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reclaimable: Mapping[str, bool] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class ArraySource:
@@ -62,7 +63,7 @@ class ArraySource:
                     layouts[key] = rows
             series = assemble_boots(blocks, layouts, width, caches=caches)
             if series:
-                yield NodeSeries(name, boots[-1].group, {}, boots[-1].kernel, "x86_64", 4, series)
+                yield NodeSeries(name, boots[-1].group, boots[-1].labels, boots[-1].kernel, "x86_64", 4, series)
 
 
 def _blocks(node: Node, start: float, end: float) -> Iterable[tuple[Block, list[CacheRow]]]:
