@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from common.times import format_time
 from server.analysis.cohort import split_cohorts
 from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather, goes_on
@@ -15,12 +16,13 @@ from server.analysis.panel import make_panel
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
 from server.analysis.sentence import span_text
+from server.analysis.steady import Alone, held
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
 from server.buckets import NodeSeries, Source
 
-__all__ = ["WATCH_SCORE", "judge"]
+__all__ = ["WATCH_SCORE", "judge", "judge_alone"]
 
 WATCH_SCORE = 5.0
 """Least score (see Sign.score) of a row in `watch`."""
@@ -40,8 +42,40 @@ class _Group:
     scans: list[Scan] = field(default_factory=list)
 
 
-def judge(source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings) -> Judgement:
+def judge(
+    source: Source,
+    *,
+    start: float,
+    end: float,
+    group: str | None,
+    settings: AnalysisSettings,
+    alone: Alone | None = None,
+) -> Judgement:
     """Judges every cache of every node (of one group) from `start` to `end`, epoch seconds.
+
+    A finding that slips just under a limit is kept (see server.analysis.steady); data from before `start` may tell so.
+    `alone` gives judge_alone's answers about this source from elsewhere, if they are kept there.
+    """
+
+    def fresh(start: float, end: float, group: str) -> Judgement:
+        return judge_alone(source, start=start, end=end, group=group, settings=settings)
+
+    judged = judge_alone(source, start=start, end=end, group=group, settings=settings)
+    kept = held(judged, alone or fresh)
+    if not kept:
+        return judged
+    rows = [
+        replace(judged.watch[number], evidence={**judged.watch[number].evidence, "held_from": format_time(at)})
+        for number, at in kept.items()
+    ]
+    watch = tuple(row for number, row in enumerate(judged.watch) if number not in kept)
+    return replace(judged, findings=_ranked((*judged.findings, *rows)), watch=watch)
+
+
+def judge_alone(
+    source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings
+) -> Judgement:
+    """Judges one window by what lies in it.
 
     Where a group's data fill less than half of the window (an aggregator set up an hour ago, asked for a day), the part
     that has data is judged as a window of its own, and a note says so. Deterministic: the same series give the same
@@ -74,7 +108,7 @@ def judge(source: Source, *, start: float, end: float, group: str | None, settin
     notes: list[Note] = []
     summaries: list[GroupSummary] = []
     for name, first in sorted(young.items()):
-        shorter = judge(source, start=first, end=end, group=name, settings=settings)
+        shorter = judge_alone(source, start=first, end=end, group=name, settings=settings)
         summaries += shorter.groups
         findings += shorter.findings
         watch += shorter.watch
@@ -150,5 +184,9 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     weak_ones: list[Finding] = []
     for leak in leaks:
         gone = not leak.sign.track.last and not goes_on(leak.sign, group.coarse)
-        (strong_ones if leak.strong and not gone else weak_ones).append(finding(leak, coarse, end))
+        found = finding(leak, coarse, end)
+        if gone:
+            failed = ", ".join((*leak.sign.failed, "newest boot"))
+            found = replace(found, evidence={**found.evidence, "not_passed": failed})
+        (strong_ones if leak.strong and not gone else weak_ones).append(found)
     return strong_ones, weak_ones, parts

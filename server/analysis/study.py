@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from server.analysis.identity import canonical_names, fold
 from server.analysis.judge import judge
+from server.analysis.steady import Alone
 from server.analysis.types import AnalysisSettings, Judgement
 from server.buckets import CacheRow, NodeSeries, Source
 
@@ -44,10 +45,18 @@ class Study:
         return names
 
 
-def study(source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings) -> Study:
+def study(
+    source: Source,
+    *,
+    start: float,
+    end: float,
+    group: str | None,
+    settings: AnalysisSettings,
+    alone: Alone | None = None,
+) -> Study:
     """Judges a window (see server.analysis.judge.judge)."""
     witness = _Witness(source)
-    judgement = judge(witness, start=start, end=end, group=group, settings=settings)
+    judgement = judge(witness, start=start, end=end, group=group, settings=settings, alone=alone)
     return Study(judgement, witness.listing)
 
 

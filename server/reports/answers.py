@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from server.analysis.caches import CacheSummary, list_caches
 from server.analysis.compare import Comparison, compare
+from server.analysis.judge import judge_alone
+from server.analysis.steady import reach
 from server.analysis.study import Study, study
 from server.analysis.types import AnalysisSettings, Judgement
 from server.storage.base import Store
@@ -34,8 +36,8 @@ class Answers:
     """What a store's data say, by an operator's settings. Safe to use from any thread; calls block.
 
     An answer is kept under its exact question (start, end, group) and given again while the store has seen no change
-    in that window. Those who ask while it is being worked out wait for it. Of a store that cannot tell what changed
-    (Store.journal is None) nothing is kept.
+    in that window or the time before it that may decide (server.analysis.steady.reach). Those who ask while it is being
+    worked out wait for it. Of a store that cannot tell what changed (Store.journal is None) nothing is kept.
     """
 
     def __init__(self, store: Store, settings: AnalysisSettings, kept: int = KEPT) -> None:
@@ -63,9 +65,19 @@ class Answers:
 
     def _study(self, start: float, end: float, group: str | None) -> Study:
         def work() -> Study:
-            return study(self._store, start=start, end=end, group=group, settings=self._settings)
+            return study(
+                self._store, start=start, end=end, group=group, settings=self._settings, alone=self._judged_alone
+            )
 
         return self._shared("study", start, end, group, work)
+
+    def _judged_alone(self, start: float, end: float, group: str) -> Judgement:
+        """Of a window that ends at an instant of the grid: the same for all reports until the next."""
+
+        def work() -> Judgement:
+            return judge_alone(self._store, start=start, end=end, group=group, settings=self._settings)
+
+        return self._shared("alone", start, end, group, work)
 
     def _shared(self, what: str, start: float, end: float, group: str | None, work: Callable[[], T]) -> T:
         journal = self._store.journal()
@@ -74,7 +86,7 @@ class Answers:
         key = (what, start, end, group)
         with self._lock:
             known = self._kept.get(key)
-            if known is not None and not journal.changed(known.mark, start, end):
+            if known is not None and not journal.changed(known.mark, reach(start, end), end):
                 self._kept.move_to_end(key)
                 mine = False
             else:

@@ -14,12 +14,18 @@ from typing import Any
 import pytest
 
 from common.errors import StoreError
+from common.times import format_time
+from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings
 from server.buckets import NodeSeries
+from server.dumps_source import MemorySource
 from server.reports.answers import Answers
+from server.simulator.families import FAMILIES, Terms
+from server.simulator.fleet import Fleet
 from server.storage import Retention, open_store
 from server.storage.base import Received, Store
 from server.storage.journal import Journal
+from tests.factories import fleet_snapshots
 from tests.server.harness import aggregator, wire
 from tests.server.storage.histories import START, history, received, snapshot
 
@@ -102,6 +108,66 @@ def test_what_comes_after_the_window_changes_nothing_and_what_comes_late_does(wa
     append(watched, "n5", start + 7)
     third = asked.judgement(start, end, None)
     assert [g.nodes for g in third.groups] == [4]
+
+
+def test_what_comes_late_shortly_before_the_window_may_decide_too(watched: Watched) -> None:
+    asked = answers(watched)
+    start, end = START + 1200, START + 1800
+    first = asked.judgement(start, end, None)
+    append(watched, "n1", start - 6 * 60 - 0.001)
+    assert asked.judgement(start, end, None) is first
+    append(watched, "n1", start - 6 * 60 + 0.5)
+    assert asked.judgement(start, end, None) is not first
+
+
+class Leaking:
+    """A store whose one leak hovers at the limit: by itself it is a finding at hours 19 and 21, and not at 20."""
+
+    def __init__(self) -> None:
+        spec = FAMILIES["busy-cache"].build(Terms(701014, 48, 600, 4, 0.35)).spec
+        self.fleet, self.known = Fleet(spec, cached=len(spec.nodes)), Journal()
+        self.ends: list[float] = []
+
+    def journal(self) -> Journal:
+        return self.known
+
+    def window(self, start: float, end: float, width: int, **which: Any) -> Iterable[NodeSeries]:
+        self.ends.append((end - self.fleet.spec.start) / HOUR)
+        return self.fleet.window(start, end, width, **which)
+
+
+def test_windows_at_earlier_instants_are_judged_once_for_all_reports() -> None:
+    store = Leaking()
+    asked = Answers(store, SETTINGS)  # type: ignore[arg-type] # all that it needs of one
+    end = store.fleet.spec.start + 20 * HOUR
+    (kept,) = asked.judgement(end - 24 * HOUR, end, None).findings
+    assert kept.evidence["held_from"] == format_time(end - HOUR)
+    assert set(store.ends) == {20.0, 19.0}
+    store.ends.clear()
+    (kept,) = asked.judgement(end - 24 * HOUR + 36, end + 36, None).findings
+    assert kept.evidence["held_from"] == format_time(end - HOUR)
+    assert set(store.ends) == {20.01, 20.0}
+    store.ends.clear()
+    asked.judgement(end - 24 * HOUR + 72, end + 72, None)
+    assert set(store.ends) == {20.02}
+
+
+def test_a_server_and_analyze_hold_the_same_findings(tmp_path: Path) -> None:
+    fleet, dumps = Leaking().fleet, MemorySource()
+    snapshots = list(fleet_snapshots(fleet))
+    for one in snapshots:
+        dumps.add(one)
+    store = open_store(f"sqlite:///{tmp_path}/store.db", clock=lambda: 0.0)
+    store.append([received(one) for one in snapshots]).result()
+    asked = Answers(store, SETTINGS)
+    held = []
+    for hour in (20.3, 20, 21, 19, 20):
+        end = fleet.spec.start + hour * HOUR
+        given = asked.judgement(end - 24 * HOUR, end, None)
+        assert given == judge(dumps, start=end - 24 * HOUR, end=end, group=None, settings=SETTINGS)
+        held += ["held_from" in one.evidence for one in given.findings]
+    assert held == [False, True, False, False, True]
+    store.close()
 
 
 def test_a_duplicate_changes_nothing(watched: Watched) -> None:
