@@ -90,7 +90,7 @@ def _compared(sign: Sign, rates: Floats, errors: Floats, cohort: str, settings: 
     peers = compare_to_peers(rates * length, errors * length, np.ones(len(rates)))
     noise = math.hypot(sign.error, peers.spread, sign.own_wander)
     lasting = min(sign.growth, max(float(sign.evidence["active_growth"] or 0.0), 0.0)) if sign.short else sign.growth
-    excess = lasting - sign.removed - max(peers.median, 0.0)
+    excess = lasting - sign.together - max(peers.median, 0.0)
     doubt = 1.0 + COMPANY_WEIGHT * float(sign.evidence["company"] or 0.0)
     score = excess / noise / doubt
     failed = set(sign.failed) - {"peers", "material"}

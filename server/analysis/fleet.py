@@ -9,7 +9,7 @@ import numpy as np
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.follow import node_load
-from server.analysis.scan import FINDING_SCORE, FLEET_SHARE, Sign
+from server.analysis.scan import FINDING_SCORE, FLEET_SHARE, MOST_NODE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
@@ -26,7 +26,7 @@ HARMLESS = frozenset({"peers", "material"})
 
 def _own_score(sign: Sign) -> float:
     noise = math.hypot(sign.error, sign.own_wander)
-    return (sign.growth - sign.removed) / noise if noise > 0 else 0.0
+    return (sign.growth - sign.together) / noise if noise > 0 else 0.0
 
 
 def own_limit(sign: Sign) -> float:
@@ -40,7 +40,9 @@ def grown_alike(signs: Sequence[Sign]) -> dict[str, dict[str, Sign]]:
     """By cache and node, the longest sign of a growth that stands out from its node's own noise."""
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
-        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS or _own_score(sign) < own_limit(sign):
+        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS:
+            continue
+        if sign.together > MOST_NODE * sign.growth or _own_score(sign) < own_limit(sign):
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)

@@ -23,7 +23,7 @@ from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import fit
 from server.analysis.windows import DAY, Span
 
-__all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "Scan", "Sign", "scan"]
+__all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -39,7 +39,9 @@ FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
 COHORT_SHARE = 0.35
 """Of the nodes that list a cache: from so many on that grow, the median of all is no measure (see cohort)."""
-MOST_SLOWER = 2.5
+MOST_NODE = 0.3
+"""Of a growth: what more of it is explained by the node's load is the load's."""
+MOST_SLOWER = 2.0
 """What grew so many times faster just before a span is filling up, and slows."""
 PLENTY = 8
 """Peers, from which on leaving one out makes little difference."""
@@ -66,7 +68,9 @@ class Sign:
     rate: float
     """Bytes a second."""
     removed: float
-    """What the node effect explains."""
+    """What the node effect explains beyond the peers' growth: by how much its caches rose more than its peers'."""
+    together: float
+    """What the node effect explains where there is no comparison with peers."""
     peers: Peers
     wander: float
     """How much this cache usually moves in as long a time, on this node or its peers."""
@@ -142,7 +146,9 @@ class _Compared:
     usual: Floats
     """[S] the peers' median level, scaled; without peers the own."""
     removed: Floats
-    """[S] what the node effect explains."""
+    """[S] what the node effect explains beyond the peers' growth."""
+    together: Floats
+    """[S] what it explains where there is no comparison with peers."""
     best: Floats
     """[S] the most that the score can be: what else is looked at only lowers it."""
 
@@ -211,10 +217,14 @@ class _Bench:
         median, spread = robust_spreads(rate * length * scales, self._error[:, place].T * length * scales)
         alone = ~known.any(axis=1)
         usual = np.where(alone, level, medians(levels * scales))
-        removed = surveyed.effect[rows] * np.minimum(level, usual)
+        effect, base = surveyed.effect[rows], np.minimum(level, usual)
+        theirs = medians(np.where(known, surveyed.effect[self._peers], np.nan))
+        removed = np.maximum(effect - np.where(alone, 0.0, theirs), 0.0) * base
         noise = np.hypot(np.maximum(trend.error, 1.0), np.where(alone, 0.0, spread))
         best = (trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
-        return _Compared(known, medians(rate * length), median, spread, medians(scales), usual, removed, best)
+        return _Compared(
+            known, medians(rate * length), median, spread, medians(scales), usual, removed, effect * base, best
+        )
 
     def _sign(self, candidates: Candidates, k: int, compared: _Compared, *, always: bool) -> Sign | None:
         """The k-th candidate as a sign, with the gates it failed; None below LEAST_SCORE, unless `always`."""
@@ -227,6 +237,7 @@ class _Bench:
         chosen = np.flatnonzero(compared.known[k])
         peers = Peers(len(chosen), float(compared.rate[k]), float(compared.median[k]), float(compared.spread[k]))
         usual, removed = float(compared.usual[k]), float(compared.removed[k])
+        together = float(compared.together[k])
         expected = max(peers.median, 0.0) if peers.count else 0.0
         own_wander, wander, before = 0.0, 0.0, None
         short = length < DAY or not self._span.whole or self._span.ended
@@ -238,7 +249,8 @@ class _Bench:
             if not always:
                 return None
         else:
-            removed = max(removed, self._load(one, column, chosen) * min(level, usual))
+            load = self._load(one, column, chosen) * min(level, usual)
+            removed, together = max(removed, load - expected), max(together, load)
         # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
         lasting = min(growth, max(float(candidates.active.growth[k]), 0.0)) if short else growth
         excess = lasting - removed - expected
@@ -276,6 +288,7 @@ class _Bench:
             error,
             rate,
             removed,
+            together,
             peers,
             wander,
             own_wander,
@@ -294,7 +307,7 @@ class _Bench:
         gates = {
             "material": sign.excess / one.length < one.material,
             "seen before": before is not None and after - before < 0.3 * growth,
-            "node": sign.removed > 0.3 * growth,
+            "node": sign.removed > MOST_NODE * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
         }
         if sign.short and not self._span.ended and sign.score >= LEAST_SCORE:
@@ -302,7 +315,7 @@ class _Bench:
             gates["stopped"] = is_over(part.time, part.allocated[:, column])
         if not self._span.whole:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
-            gates["slowing"] = earlier > MOST_SLOWER * growth
+            gates["slowing"] = earlier > MOST_SLOWER * growth or levels_off(*self._past.series(*key), rests=False)
         if self._span.ended:
             t, y = self._past.series(*key)
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth

@@ -90,13 +90,15 @@ def is_over(t: Floats, y: Floats) -> bool:
     return bool((y[-1] - y[third]) / (t[-1] - t[third]) < OVER * (y[-1] - y[0]) / (t[-1] - t[0]))
 
 
-def levels_off(t: Floats, y: Floats) -> bool:
-    """Whether a rise of y [K] at t [K] that has come to rest slowed on the way: it filled, and did not just stop.
+def levels_off(t: Floats, y: Floats, *, rests: bool = True) -> bool:
+    """Whether a rise of y [K] at t [K] slowed on the way: it fills, or filled and did not just stop.
+
+    `rests`: it has come to rest, so that its last quarter tells the level that it reached.
 
     The time from a tenth of the rise to nine tenths, over that to its half: 2 in a straight line, 3.4 for 1 - exp(-3 t)
     up to its limit.
     """
-    few = max(2, len(y) // 4)
+    few = max(2, len(y) // 4) if rests else 2
     top, peak = float(np.median(y[-few:])), np.maximum.accumulate(y)
     base = float(y.min())
     if top <= base:

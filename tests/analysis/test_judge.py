@@ -85,6 +85,27 @@ def test_a_leak_that_stopped_is_still_a_finding() -> None:
     assert found.exhausts_at is None
 
 
+def test_a_rise_that_all_nodes_share_hides_no_leak_in_a_cache_that_stands_still_elsewhere() -> None:
+    nodes = make_fleet(6)
+    morning = 1 + 0.3 * (nodes[0].time - START) / DAY
+    for node in nodes:
+        rising_all = {name: y * morning for name, y in node.caches.items()}
+        node.caches = {**rising_all, "constant-0": node.caches["constant-0"] + 59 * MIB}
+    leaking(nodes, 2, "constant-0", 1.5 * MIB)
+    for hours in (6, 24):
+        found = judged(nodes, START + hours * 3600, hours * 3600)
+        assert [(one.node, one.cache) for one in found.findings if one.kind == "outlier"] == [("n3", "constant-0")]
+
+
+@pytest.mark.parametrize("hours", [3, 5, 8, 12])
+def test_the_last_part_of_a_cache_that_fills_is_no_leak(hours: float) -> None:
+    nodes = make_fleet(5)
+    node = nodes[1]
+    filling = 60 * MIB * (1 - np.exp(-(node.time - START) / (hours * 3600)))
+    node.caches = {**node.caches, "constant-3": node.caches["constant-3"] + filling}
+    assert judged(nodes).findings == ()
+
+
 def test_a_step_that_stays_is_no_leak() -> None:
     nodes = make_fleet(5)
     node = nodes[1]
