@@ -25,7 +25,7 @@ from server.analysis.types import AnalysisSettings, Note
 __all__ = ["split_cohorts"]
 
 FEWEST = 2
-"""Nodes on either side."""
+"""Nodes that grow; one that stands still is enough, as it is for a pair."""
 GAP = 4.0
 """The slowest that grows does so by that many times the fastest of the others, error and all."""
 MORE = 1.5
@@ -50,13 +50,13 @@ def split_cohorts(
     for cache, nodes in sorted(grown_alike(signs).items()):
         others = sorted(listing.get(cache, set()) - set(nodes))
         listed = len(nodes) + len(others)
-        if min(len(nodes), len(others)) < FEWEST or not COHORT_SHARE <= len(nodes) / listed < FLEET_SHARE:
+        if len(nodes) < FEWEST or not COHORT_SHARE <= len(nodes) / listed < FLEET_SHARE:
             continue
         growing = [nodes[name] for name in sorted(nodes)]
         still = [newest[name] for name in others if name in newest]
         rates, errors = _rates(still, cache, growing[0])
         least = min(sign.rate for sign in growing)
-        if len(rates) < FEWEST or least < GAP * float(np.max(np.abs(rates) + errors)):
+        if not len(rates) or least < GAP * float(np.max(np.abs(rates) + errors)):
             continue
         kind = _told_apart([newest.get(sign.track.node, sign.track) for sign in growing], still)
         cohort = f"{len(growing)} of {listed} nodes grow" + (f": those with {kind}" if kind else "")

@@ -30,7 +30,7 @@ def notes(found: Judgement) -> list[str]:
     return [note.note for note in found.notes if CACHE in note.note]
 
 
-@pytest.mark.parametrize(("count", "growing"), [(4, 2), (6, 3), (6, 4), (10, 4), (10, 5), (10, 7), (20, 12)])
+@pytest.mark.parametrize(("count", "growing"), [(3, 2), (4, 2), (6, 3), (6, 4), (10, 4), (10, 5), (10, 7), (20, 12)])
 def test_every_node_of_the_part_that_leaks_is_named(count: int, growing: int) -> None:
     found = judged(leaking(count, growing))
     assert {one.node for one in found.findings} == {f"n{i + 1}" for i in range(growing)}
