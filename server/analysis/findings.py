@@ -51,17 +51,23 @@ def lockstep(sign: Sign, others: Sequence[Track], settings: AnalysisSettings) ->
     column = part.index[sign.cache]
     alike = likeness(part.allocated, column)
     alike[column] = 0.0
-    found = []
     least = 0.1 * material_rate(sign.track, settings)
-    peers = [track for track in others if track.node != sign.track.node][:MOST_PEERS]
-    peers = [cells(track, sign.span.start, sign.span.end, sign.span.width) for track in peers]
-    for other in np.flatnonzero(alike >= LIKENESS):
-        name = part.names[other]
-        rate = float(theil_sen(part.time, part.allocated[:, other, None])[0])
-        theirs = [fit(p.time, p.allocated[:, [p.index[name]]]) for p in peers if name in p.index and len(p.time) >= 4]
-        rates = np.array([float(trend.rate[0]) for trend in theirs if np.isfinite(trend.rate[0])])
-        if rate > least and (not len(rates) or rate > UNLIKE * float(np.max(np.abs(rates)))):
-            found.append(Lockstep(name, rate * 3600.0))
+    like = np.flatnonzero(alike >= LIKENESS)
+    rates = theil_sen(part.time, part.allocated[:, like])
+    like, rates = like[rates > least], rates[rates > least]
+    names = [part.names[other] for other in like]
+    fastest = np.zeros(len(names))
+    for track in [track for track in others if track.node != sign.track.node][:MOST_PEERS] if names else ():
+        peer = cells(track, sign.span.start, sign.span.end, sign.span.width)
+        listed = [place for place, name in enumerate(names) if name in peer.index]
+        if listed and len(peer.time) >= 4:
+            trend = fit(peer.time, peer.allocated[:, [peer.index[names[place]] for place in listed]])
+            fastest[listed] = np.fmax(fastest[listed], np.abs(trend.rate))
+    found = [
+        Lockstep(name, float(rate) * 3600.0)
+        for name, rate, most in zip(names, rates, fastest, strict=True)
+        if rate > UNLIKE * most
+    ]
     return tuple(sorted(found, key=lambda one: (-one.bytes_per_hour, one.cache)))
 
 

@@ -54,7 +54,8 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
     """The readings for a window: one of the whole (judged whole, its last half and third), one of its last sixth.
 
     Two parts that end early (the first half and two thirds) are for leaks that stopped. The second, finer reading
-    serves leaks that began a short while ago; it is judged whole and by its last half.
+    serves leaks that began a short while ago; it is judged whole and by its last half. It begins with a whole bucket,
+    so that a store need not look into the snapshots of one.
     """
     length = end - start
     passes = []
@@ -71,5 +72,6 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
         )
         if fraction == 1.0 and seconds >= 2 * SHORTEST:
             spans += tuple(Span(start, start + seconds * part, cell, whole=True, ended=True) for part in (1 / 2, 2 / 3))
-        passes.append(Pass(end - seconds, end, width, spans))
+        first = end - seconds if fraction == 1.0 else -(-(end - seconds) // width) * width
+        passes.append(Pass(first, end, width, spans))
     return tuple(passes)

@@ -15,6 +15,7 @@ from server.analysis.judge import judge_alone
 from server.analysis.steady import reach
 from server.analysis.study import Study, study
 from server.analysis.types import AnalysisSettings, Judgement
+from server.reports.heap import give_back
 from server.storage.base import Store
 
 __all__ = ["Answers"]
@@ -65,9 +66,12 @@ class Answers:
 
     def _study(self, start: float, end: float, group: str | None) -> Study:
         def work() -> Study:
-            return study(
-                self._store, start=start, end=end, group=group, settings=self._settings, alone=self._judged_alone
-            )
+            try:
+                return study(
+                    self._store, start=start, end=end, group=group, settings=self._settings, alone=self._judged_alone
+                )
+            finally:
+                give_back()
 
         return self._shared("study", start, end, group, work)
 
