@@ -50,7 +50,7 @@ def test_a_full_disk_refuses_and_recovers_by_itself(store: SqliteStore, tmp_path
         item = snapshot("a", START + refused, refused, (*NAMES, f"only-{refused}"))
         failure = store.append([received(item)]).exception(20)
     assert isinstance(failure, StoreFullError)
-    says = f"store {tmp_path}/store.db: the disk is full: make room or mend it, the store goes on by itself"
+    says = f"store {tmp_path}/store.db: the disk is full: make room or mend it; a running server then goes on by itself"
     assert str(failure) == says
     status = store.status()
     assert not status.writable
