@@ -37,7 +37,8 @@ def translate(error: sqlite3.Error, path: Path | str) -> StoreError:
     """The same in this project's words."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _NO_ROOM:
-        return StoreFullError(f"store {path}: {_NO_ROOM[code]}: make room or mend it; a running server then goes on by itself")
+        advice = "make room or mend it; a running server then goes on by itself"
+        return StoreFullError(f"store {path}: {_NO_ROOM[code]}: {advice}")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return StoreError(f"store {path}: {error}: not an SQLite file or damaged; name another or restore a backup")
     return StoreError(f"store {path}: {error}")
