@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.fleet import grown_alike, own_limit
+from server.analysis.fleet import RISE_SCORE, grown_alike, own_limit
 from server.analysis.panel import material_rate
 from server.analysis.peers import compare_to_peers
 from server.analysis.scan import COHORT_SHARE, COMPANY_WEIGHT, FLEET_SHARE, Sign
@@ -24,8 +24,10 @@ from server.analysis.types import AnalysisSettings, Note
 
 __all__ = ["split_cohorts"]
 
-FEWEST = 2
-"""Nodes that grow; one that stands still is enough, as it is for a pair."""
+FEWEST, FEWEST_SHORT = 2, 3
+"""Nodes that grow; one that stands still is enough, as it is for a pair. In a span that holds no whole day two may well
+be at the same task (recorded: vmap_area on two of four for ten minutes), so three must grow, and stand out as a fleet's
+do over hours."""
 GAP = 4.0
 """The slowest that grows does so by that many times the fastest of the others, error and all."""
 MORE = 1.5
@@ -50,7 +52,8 @@ def split_cohorts(
     for cache, nodes in sorted(grown_alike(signs).items()):
         others = sorted(listing.get(cache, set()) - set(nodes))
         listed = len(nodes) + len(others)
-        if len(nodes) < FEWEST or not COHORT_SHARE <= len(nodes) / listed < FLEET_SHARE:
+        short = any(sign.short for sign in nodes.values())
+        if len(nodes) < (FEWEST_SHORT if short else FEWEST) or not COHORT_SHARE <= len(nodes) / listed < FLEET_SHARE:
             continue
         growing = [nodes[name] for name in sorted(nodes)]
         still = [newest[name] for name in others if name in newest]
@@ -96,14 +99,15 @@ def _compared(sign: Sign, rates: Floats, errors: Floats, cohort: str, settings: 
     failed = set(sign.failed) - {"peers", "material"}
     if excess / length < material_rate(sign.track, settings):
         failed.add("material")
-    if score < own_limit(sign):
+    limit = RISE_SCORE if sign.short else own_limit(sign)
+    if score < limit:
         failed.add("cohort")
     evidence = sign.evidence | {
         "peers": float(peers.count),
         "peers_median": peers.median,
         "peers_spread": peers.spread,
         "wander": sign.own_wander,
-        "cleared_below": lasting - excess + own_limit(sign) * noise * doubt,
+        "cleared_below": lasting - excess + limit * noise * doubt,
         "effect": score,
         "cohort": cohort,
     }

@@ -15,7 +15,7 @@ from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
 from server.analysis.types import AnalysisSettings, Finding
 
-__all__ = ["fleet_findings", "grown_alike", "own_limit"]
+__all__ = ["RISE_SCORE", "fleet_findings", "grown_alike", "own_limit"]
 
 SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and

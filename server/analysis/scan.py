@@ -255,7 +255,7 @@ class _Bench:
         lasting = min(growth, max(float(candidates.active.growth[k]), 0.0)) if short else growth
         excess = lasting - removed - expected
         score = excess / noise
-        with_it = company(one, column) if short and score >= LEAST_SCORE else 0
+        with_it = company(one, column, self._usually(one, chosen)) if short and score >= LEAST_SCORE else 0
         doubt = 1.0 + COMPANY_WEIGHT * with_it
         score /= doubt
         if not self._span.whole:
@@ -335,6 +335,13 @@ class _Bench:
         PEERLESS_SCORE over the whole window.
         """
         return self._nodes > 1 and self._span.whole and sign.score >= PEERLESS_SCORE and not _young(one)
+
+    def _usually(self, one: Fit, chosen: Indices) -> Floats:
+        """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""
+        names = self._surveyed.panel.names
+        place = {name: number for number, name in enumerate(names)}
+        columns = np.array([place[name] for name in one.track.names])
+        return medians(self._surveyed.relative[np.ix_(self._peers[chosen], columns)].T)
 
     def _load(self, one: Fit, column: int, chosen: Indices) -> float:
         """What the load explains of a cache's relative growth (see factors.companion_effect)."""

@@ -71,6 +71,18 @@ def test_what_only_most_of_them_have_is_not_named() -> None:
     assert notes(judged(nodes)) == [f"group lvs: {CACHE}: 4 of 8 nodes grow, the others stand still"]
 
 
+def test_two_of_four_at_the_same_task_for_ten_minutes_are_no_cohort() -> None:
+    nodes = fleet(4, hours=0.25, interval=8)
+    for node in nodes[:2]:
+        node.caches = {**node.caches, CACHE: node.caches[CACHE] + rising(node.time, 2 * MIB)}
+    found = judge(ArraySource(nodes), start=START, end=START + 900, group=None, settings=AnalysisSettings())
+    assert not [one for one in (*found.findings, *found.watch) if "cohort" in one.evidence]
+    for node in nodes[2:3]:
+        node.caches = {**node.caches, CACHE: node.caches[CACHE] + rising(node.time, 2 * MIB)}
+    found = judge(ArraySource(nodes), start=START, end=START + 900, group=None, settings=AnalysisSettings())
+    assert [one.evidence.get("cohort") for one in found.findings] == ["3 of 4 nodes grow"] * 3
+
+
 def test_a_part_that_swings_with_the_day_is_no_leak() -> None:
     nodes = fleet(8)
     for node in nodes[:4]:

@@ -59,6 +59,15 @@ def test_the_same_growth_in_the_company_of_many_is_a_task() -> None:
     assert all(found.score < alone / 2 for found in judged(nodes).findings)
 
 
+def test_what_all_nodes_do_meanwhile_is_no_company() -> None:
+    nodes = short_fleet()
+    for node in nodes:
+        grow(node, levels(node)[3:], 0.3)
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5)
+    found = [one for one in judged(nodes).findings if one.kind == "outlier"]
+    assert [(one.node, one.cache, one.evidence["company"]) for one in found] == [("n2", levels(nodes[1])[2], 0)]
+
+
 def test_growth_that_is_over_is_no_leak_yet() -> None:
     nodes = short_fleet()
     grow(nodes[1], levels(nodes[1])[2:3], 0.5, until=500)
@@ -84,12 +93,15 @@ def test_company_is_counted_as_by_hand(seed: int, caches: int, share: float) -> 
     quarter = len(time) // 4
     first = {name: float(np.median(held[:quarter])) for name, held in series.items()}
     gain = {name: float(np.median(held[-quarter:])) - first[name] for name, held in series.items()}
+    usual = {name: float(rng.choice([np.nan, -0.2, 0.0, 0.3, 1.0])) for name in series}
+    beyond = {name: gain[name] / first[name] - max(0.0, np.nan_to_num(usual[name])) for name in series}
+    ordered = np.array([usual[name] for name in one.track.names])
     for name, held in series.items():
         by_hand = sum(
             correlation(held.tolist(), series[other].tolist()) >= LIKENESS
             and gain[other] >= LEAST
-            and gain[other] / first[other] >= SHARE * gain[name] / first[name]
+            and beyond[other] >= SHARE * max(0.0, beyond[name])
             for other in series
             if other != name and len(set(series[other])) > 1 and len(set(held)) > 1
         )
-        assert company(one, one.track.index[name]) == pytest.approx(by_hand)
+        assert company(one, one.track.index[name], ordered) == pytest.approx(by_hand)

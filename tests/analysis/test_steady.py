@@ -123,7 +123,7 @@ def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
 
 
 def test_a_leak_at_the_limit_comes_once_and_stays() -> None:
-    spec = FAMILIES["busy-cache"].build(Terms(701014, 48, 600, 4, 0.35)).spec
+    spec = FAMILIES["busy-cache"].build(Terms(701014, 48, 600, 4, 0.25)).spec
     source = Fleet(spec, cached=len(spec.nodes))
     hours = range(17, 28)
     spans = {hour: (spec.start + hour * HOUR - DAY, spec.start + hour * HOUR) for hour in hours}
