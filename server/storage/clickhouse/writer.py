@@ -36,7 +36,8 @@ class Writer:
     def __init__(self, client: Client, begin: Callable[[list[Record]], Portion], *, linger: float) -> None:
         """`linger`: seconds that the first batch of an insert waits for company. Every insert makes parts to merge."""
         self._client, self._begin, self._linger = client, begin, linger
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        # Not SimpleQueue: in CPython 3.11 its get() with a short timeout may wait for ever (once in some 30,000 times).
+        self._queue: queue.Queue[_Job | None] = queue.Queue()
         self._submitting, self._closed = threading.Lock(), False
         self.problem: str | None = None
         """Why the last insert failed; None when it did not."""
@@ -73,7 +74,7 @@ class Writer:
                 if weight >= _LARGE:
                     break
                 try:
-                    job = self._queue.get(timeout=max(until - time.monotonic(), 0) or 1e-6)
+                    job = self._queue.get(timeout=max(until - time.monotonic(), 0.0))
                 except queue.Empty:
                     break
             more = job is not None
