@@ -112,8 +112,8 @@ def _points(node: NodeSeries, members: Collection[str]) -> list[tuple[float, flo
     for boot in node.boots:
         sizes = np.array([row.obj_size if row.name in members else 0.0 for row in boot.rows])
         kept = sizes > 0
-        listed = ~np.isnan(boot.num_last[:, kept]).all(axis=1)
-        held = np.nansum(boot.num_last[:, kept] * sizes[kept], axis=1)
+        listed = ~np.isnan(boot.num_min[:, kept]).all(axis=1)
+        held = np.nansum(boot.num_min[:, kept] * sizes[kept], axis=1)
         if points and listed.any():
             points.append((float(boot.time[0]), None))
         points += zip(boot.time[listed].tolist(), held[listed].tolist(), strict=True)

@@ -13,7 +13,7 @@ from server.buckets import Block, BootSeries, CacheRow, coarsen
 __all__ = ["assemble_boots", "layout_rows"]
 
 Floats = NDArray[np.float64]
-_COUNTS = ("num_min", "num_last", "active_min", "active_last")
+_COUNTS = ("num_min", "active_min")
 
 
 def layout_rows(layout: Caches) -> tuple[CacheRow, ...]:
@@ -70,7 +70,6 @@ def _boot(
     grid = np.unique(np.concatenate([np.floor_divide(b.time, width) for b in blocks]))
     shape = (len(grid), len(columns))
     counts = {name: np.full(shape, np.nan) for name in _COUNTS}
-    seen = np.full(shape, -np.inf)  # when a row was last listed: the bucket's newest layout may not list it
     time, uptime = np.full(len(grid), -np.inf), np.full(len(grid), np.nan)
     memory, samples = np.full((len(grid), 4), np.nan), np.zeros(len(grid), dtype=np.int64)
     for block in blocks:
@@ -79,11 +78,9 @@ def _boot(
         kept = [i for i, row in enumerate(rows) if caches is None or row.name in caches]
         to = np.array([place[rows[i].name, rows[i].obj_size, rows[i].ordinal] for i in kept], dtype=np.intp)
         cells = np.ix_(at, to)
-        newer, later = block.time > time[at], block.time[:, None] > seen[cells]
-        for least, last in (("num_min", "num_last"), ("active_min", "active_last")):
-            counts[least][cells] = np.fmin(counts[least][cells], getattr(block, least)[:, kept])
-            counts[last][cells] = np.where(later, getattr(block, last)[:, kept], counts[last][cells])
-        seen[cells] = np.maximum(seen[cells], block.time[:, None])
+        newer = block.time > time[at]
+        for name, matrix in counts.items():
+            matrix[cells] = np.fmin(matrix[cells], getattr(block, name)[:, kept])
         time[at] = np.where(newer, block.time, time[at])
         uptime[at] = np.where(newer, block.uptime, uptime[at])
         memory[at] = np.where(newer[:, None], block.memory, memory[at])

@@ -1,8 +1,8 @@
 """The one reduction from snapshots to time buckets, for the store's roll-ups and for `analyze`, so that they agree.
 
-A block holds the buckets of one node, boot and layout. A bucket keeps, for every row of the layout, the least and the
-last count of the snapshots in it; least and last do not depend on the order in which snapshots arrive, and coarser
-buckets made from finer ones equal those made from the snapshots themselves.
+A block holds the buckets of one node, boot and layout. A bucket keeps, for every row of the layout, the least count of
+the snapshots in it: the floor, which a leak raises. It does not depend on the order in which snapshots arrive, and
+coarser buckets made from finer ones equal those made from the snapshots themselves.
 """
 
 from __future__ import annotations
@@ -51,10 +51,8 @@ class Block:
     samples: Ints
     """[T] snapshots in the bucket."""
     num_min: Ints
-    """[T, C] the least num_objs of the bucket's snapshots; num_last, active_min and active_last likewise."""
-    num_last: Ints
+    """[T, C] the least num_objs of the bucket's snapshots; active_min likewise."""
     active_min: Ints
-    active_last: Ints
 
 
 def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floats, num: Ints, active: Ints) -> Block:
@@ -62,7 +60,7 @@ def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floa
     order = np.argsort(time, kind="stable")
     num, active = num[order], active[order]
     samples = np.ones(len(order), dtype=np.int64)
-    return Block(boot, layout, time[order], uptime[order], memory[order], samples, num, num, active, active)
+    return Block(boot, layout, time[order], uptime[order], memory[order], samples, num, active)
 
 
 def coarsen(blocks: Sequence[Block], width: int) -> Block:
@@ -83,9 +81,7 @@ def coarsen(blocks: Sequence[Block], width: int) -> Block:
         memory=whole.memory[last],
         samples=np.add.reduceat(whole.samples, first),
         num_min=np.minimum.reduceat(whole.num_min, first),
-        num_last=whole.num_last[last],
         active_min=np.minimum.reduceat(whole.active_min, first),
-        active_last=whole.active_last[last],
     )
 
 
@@ -99,9 +95,7 @@ def _concatenate(blocks: Sequence[Block]) -> Block:
         memory=np.concatenate([b.memory for b in blocks])[order],
         samples=np.concatenate([b.samples for b in blocks])[order],
         num_min=np.concatenate([b.num_min for b in blocks])[order],
-        num_last=np.concatenate([b.num_last for b in blocks])[order],
         active_min=np.concatenate([b.active_min for b in blocks])[order],
-        active_last=np.concatenate([b.active_last for b in blocks])[order],
     )
 
 
@@ -129,10 +123,8 @@ class BootSeries:
     samples: Ints
     rows: tuple[CacheRow, ...]
     num_min: Floats
-    """[T, C] objects; num_last, active_min and active_last likewise."""
-    num_last: Floats
+    """[T, C] objects; active_min likewise."""
     active_min: Floats
-    active_last: Floats
 
 
 @dataclass(frozen=True, slots=True)

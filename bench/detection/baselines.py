@@ -51,10 +51,10 @@ def panel(nodes: Sequence[NodeSeries], start: float, end: float, width: int) -> 
             at = np.clip(((boot.time - start) // width).astype(np.intp), 0, count - 1)
             for k, row in enumerate(boot.rows):
                 c = column[row.name]
-                known = np.isfinite(boot.num_last[:, k])
+                known = np.isfinite(boot.num_min[:, k])
                 if row.ordinal == 0:
                     held[n, at[known], c] = 0.0
-                held[n, at[known], c] += boot.num_last[known, k] * row.obj_size
+                held[n, at[known], c] += boot.num_min[known, k] * row.obj_size
             memory[n] = boot.memory[-1, 0]
     kept = np.isfinite(held).any(axis=(0, 2))
     time = (np.arange(count) * float(width))[kept]

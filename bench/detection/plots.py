@@ -138,7 +138,7 @@ def _points(node: NodeSeries, names: Collection[str]) -> list[tuple[float, float
         if not chosen:
             continue
         sizes = np.array([boot.rows[k].obj_size for k in chosen], dtype=np.float64)
-        y = np.nansum(boot.num_last[:, chosen] * sizes, axis=1)
+        y = np.nansum(boot.num_min[:, chosen] * sizes, axis=1)
         points += [*([None] if points else []), *zip(boot.time.tolist(), y.tolist(), strict=True)]
     return points
 

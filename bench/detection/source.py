@@ -70,7 +70,5 @@ def _cut_boot(boot: BootSeries, start: float, end: float) -> BootSeries:
         memory=boot.memory[a:b],
         samples=boot.samples[a:b],
         num_min=boot.num_min[a:b],
-        num_last=boot.num_last[a:b],
         active_min=boot.active_min[a:b],
-        active_last=boot.active_last[a:b],
     )

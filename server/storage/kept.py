@@ -30,7 +30,7 @@ push out every span just before it is needed."""
 _FRAME = 1500
 """Bytes about, of a block or span beside its arrays."""
 _ARRAYS = [f.name for f in fields(Block)][2:]
-_COUNTS = ("num_min", "num_last", "active_min", "active_last")
+_COUNTS = ("num_min", "active_min")
 
 
 def closed_before(newest: int) -> int:
@@ -46,7 +46,7 @@ class Packed:
     """The block without its counts."""
     columns: int
     parts: tuple[tuple[NDArray[np.intp], NDArray[Any]], ...]
-    """Which columns, and their counts: [4, T, columns] in the order of _COUNTS, T being 1 where they stand still."""
+    """Which columns, and their counts: [2, T, columns] in the order of _COUNTS, T being 1 where they stand still."""
 
     @property
     def bytes(self) -> int:

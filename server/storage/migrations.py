@@ -57,6 +57,8 @@ MIGRATIONS: Migrations = (
     ("2026-11-first", _FIRST),
     # Chunks and roll-ups written from now on are packed by server.storage.grids; tells older versions to keep off.
     ("2026-11-grids", ()),
+    # Roll-ups written from now on keep the least counts alone; likewise.
+    ("2026-11-least", ()),
 )
 """(name, statements), oldest first. Never change one that was released: append another."""
 

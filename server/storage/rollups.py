@@ -23,6 +23,8 @@ from server.storage.samples import GRIDS, LEVEL
 
 __all__ = ["SPANS", "pack_block", "unpack_block"]
 
+LEAST = b"least"
+"""A last section that says that the least counts are kept and no others; samples.GRIDS or none there: last ones too."""
 SPANS = {300: 6 * 3600, 3600: 24 * 3600}
 """Seconds of the node's clock in one row, by width of bucket: 72 and 24 buckets. Longer rows compress better and are
 rewritten more often."""
@@ -41,21 +43,18 @@ def _in_slabs(objects: Ints, per_slab: Ints) -> list[bytes]:
 def pack_block(block: Block, per_slab: Ints) -> bytes:
     """`per_slab`: [C] objects a slab holds (0 where unknown), from the layout.
 
-    Least counts are kept as their distance from the last ones, active objects as their distance from all of them.
+    Active objects are kept as their distance from all of them.
     """
     head = np.array([len(block.time), len(per_slab)], dtype=np.int64)
-    num_above, active_above = block.num_last - block.num_min, block.active_last - block.active_min
     sections = [
         head.tobytes(),
         pack_ints(_milliseconds(block.time)),
         pack_floats(block.uptime),
         *(pack_floats(block.memory[:, i]) for i in range(4)),
         pack_ints(block.samples),
-        *_in_slabs(block.num_last, per_slab),
-        *_in_slabs(num_above, per_slab),
-        pack_grid(block.num_last - block.active_last),
-        pack_grid(num_above - active_above),
-        GRIDS,
+        *_in_slabs(block.num_min, per_slab),
+        pack_grid(block.num_min - block.active_min),
+        LEAST,
     ]
     return join(sections, LEVEL)
 
@@ -63,12 +62,16 @@ def pack_block(block: Block, per_slab: Ints) -> bytes:
 def unpack_block(boot: str, layout: str, blob: bytes, per_slab: Ints, columns: Columns = None) -> Block:
     """The block again; `columns`: only these rows of the layout."""
     head, time, uptime, total, available, reclaimable, unreclaimable, samples, *counts = split(blob)
-    unpack = unpack_grid if counts[6:] else unpack_matrix
     times, width = map(int, np.frombuffer(head, dtype=np.int64))
-    slabs, left, slabs_above, left_above, unused, unused_above = (unpack(c, times, width, columns) for c in counts[:6])
+    unpack = unpack_grid if counts[-1] in {LEAST, GRIDS} else unpack_matrix
     each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
-    num, num_above = slabs * each + left, slabs_above * each + left_above
-    active, active_above = num - unused, num_above - unused_above
+    if counts[-1] == LEAST:
+        slabs, left, unused = (unpack(c, times, width, columns) for c in counts[:3])
+        num = slabs * each + left
+    else:  # the last counts, and how far they are above the least ones
+        slabs, left, slabs_above, left_above, unused, above = (unpack(c, times, width, columns) for c in counts[:6])
+        num = (slabs - slabs_above) * each + left - left_above
+        unused = unused - above
     memory = [unpack_floats(m, times) for m in (total, available, reclaimable, unreclaimable)]
     return Block(
         boot,
@@ -77,8 +80,6 @@ def unpack_block(boot: str, layout: str, blob: bytes, per_slab: Ints, columns: C
         unpack_floats(uptime, times),
         np.stack(memory, axis=1),
         unpack_ints(samples, times),
-        num - num_above,
         num,
-        active - active_above,
-        active,
+        num - unused,
     )

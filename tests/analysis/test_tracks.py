@@ -24,7 +24,7 @@ def boot(rows: tuple[CacheRow, ...], counts: Floats, uptime: float = 1e6) -> Boo
     time = START + 60.0 * ramp(len(counts))
     up = uptime + 60.0 * ramp(len(counts))
     memory, samples = np.full((len(counts), 4), np.nan), np.ones(len(counts), dtype=np.int64)
-    return BootSeries("b", time, up, memory, samples, rows, counts, counts, counts, counts)
+    return BootSeries("b", time, up, memory, samples, rows, counts, counts)
 
 
 def test_rows_of_one_cache_are_summed_and_missing_is_never_zero() -> None:

@@ -80,7 +80,7 @@ def boot(time: list[float], rows: tuple[CacheRow, ...], counts: list[list[float]
     held = np.array(counts, dtype=np.float64)
     memory = np.full((len(time), 4), 8e9)
     whole = np.ones(len(time), dtype=np.int64)
-    return BootSeries("b", np.array(time), np.array(time), memory, whole, rows, held, held, held, held)
+    return BootSeries("b", np.array(time), np.array(time), memory, whole, rows, held, held)
 
 
 def test_a_panel_sums_rows_of_one_name_and_joins_boots() -> None:

@@ -84,7 +84,7 @@ def test_a_held_fleet_gives_what_the_fleet_gives() -> None:
             for a, b in zip(mine.boots, other.boots, strict=True):
                 np.testing.assert_array_equal(a.time, b.time)
                 np.testing.assert_array_equal(a.num_min, b.num_min)
-                np.testing.assert_array_equal(a.active_last, b.active_last)
+                np.testing.assert_array_equal(a.active_min, b.active_min)
                 np.testing.assert_array_equal(a.samples, b.samples)
 
 

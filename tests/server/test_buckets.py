@@ -66,20 +66,20 @@ def blocks_of(picked: list[Sample]) -> list[Block]:
     return blocks
 
 
-def naive(picked: list[Sample], width: int) -> dict[tuple[str, int], dict[object, tuple[int, int, int, int]]]:
-    """(boot, bucket) -> row -> (least num, last num, least active, last active), one snapshot after the other."""
-    found: dict[tuple[str, int], dict[object, tuple[int, int, int, int]]] = {}
+def naive(picked: list[Sample], width: int) -> dict[tuple[str, int], dict[object, tuple[int, int]]]:
+    """(boot, bucket) -> row -> (least num, least active), one snapshot after the other."""
+    found: dict[tuple[str, int], dict[object, tuple[int, int]]] = {}
     for sample in sorted(picked, key=lambda s: s.time):
         bucket = found.setdefault((sample.boot, int(sample.time // width)), {})
         for row, num, active in zip(ROWS[sample.layout], sample.num, sample.active, strict=True):
             key = (row.name, row.obj_size, row.ordinal)
-            before = bucket.get(key, (num, num, active, active))
-            bucket[key] = (min(before[0], num), num, min(before[2], active), active)
+            before = bucket.get(key, (num, active))
+            bucket[key] = (min(before[0], num), min(before[1], active))
     return found
 
 
-def as_naive(blocks: list[Block], width: int) -> dict[tuple[str, int], dict[object, tuple[int, int, int, int]]]:
-    found: dict[tuple[str, int], dict[object, tuple[int, int, int, int]]] = {}
+def as_naive(blocks: list[Block], width: int) -> dict[tuple[str, int], dict[object, tuple[int, int]]]:
+    found: dict[tuple[str, int], dict[object, tuple[int, int]]] = {}
     for boot in assemble_boots(blocks, ROWS, width):
         for t, time in enumerate(boot.time):
             bucket = found.setdefault((boot.boot, int(time // width)), {})
@@ -87,9 +87,7 @@ def as_naive(blocks: list[Block], width: int) -> dict[tuple[str, int], dict[obje
                 if not np.isnan(boot.num_min[t, c]):
                     bucket[row.name, row.obj_size, row.ordinal] = (
                         int(boot.num_min[t, c]),
-                        int(boot.num_last[t, c]),
                         int(boot.active_min[t, c]),
-                        int(boot.active_last[t, c]),
                     )
     return found
 
@@ -122,7 +120,6 @@ def test_a_bucket_counts_its_snapshots_and_keeps_the_last_clock() -> None:
     assert minute.samples.tolist() == [1, 2]
     assert minute.uptime.tolist() == [2.0, 3.0]
     assert minute.num_min.tolist() == [[6, 2], [4, 1]]
-    assert minute.num_last.tolist() == [[6, 2], [4, 3]]
 
 
 def test_only_the_caches_asked_for() -> None:
@@ -137,7 +134,7 @@ def test_only_the_caches_asked_for() -> None:
     )
     (boot,) = assemble_boots([block], ROWS, 60, caches={"dentry"})
     assert [row.name for row in boot.rows] == ["dentry"]
-    assert boot.num_last.tolist() == [[7.0]]
+    assert boot.num_min.tolist() == [[7.0]]
 
 
 def test_widths_nest() -> None:

@@ -45,7 +45,7 @@ def test_any_window_equals_the_oracle(picked: list[Sample], width: int, one: int
     found: dict[object, object] = {}
     for boot in nodes[0].boots if nodes else ():
         for t, time in enumerate(boot.time):
-            columns = (boot.num_min, boot.num_last, boot.active_min, boot.active_last)
+            columns = (boot.num_min, boot.active_min)
             found[boot.boot, int(time // width)] = {
                 (row.name, row.obj_size, row.ordinal): tuple(int(column[t, c]) for column in columns)
                 for c, row in enumerate(boot.rows)
@@ -62,10 +62,10 @@ def many(count: int) -> list[Snapshot]:
 def test_packed_chunks_give_every_count_back() -> None:
     source = source_of(*many(300))
     ((boot,),) = [node.boots for node in source.window(0, 1000, 1)]
-    assert boot.num_last[:, 0].tolist() == list(range(300))
-    assert boot.num_last[:, 1].tolist() == [2**40 + t for t in range(300)]
+    assert boot.num_min[:, 0].tolist() == list(range(300))
+    assert boot.num_min[:, 1].tolist() == [2**40 + t for t in range(300)]
     ((part,),) = [node.boots for node in source.window(100, 102, 1)]
-    assert part.num_last[:, 0].tolist() == [100, 101, 102]
+    assert part.num_min[:, 0].tolist() == [100, 101, 102]
     assert part.uptime.tolist() == [107, 108, 109]
     assert part.memory[:, 0].tolist() == [100, 101, 102]
     assert np.isnan(part.memory[:, 1]).all()
@@ -77,7 +77,7 @@ def test_the_first_of_two_duplicates_stays() -> None:
     source = source_of(first, second)
     assert (source.snapshots, source.duplicates) == (1, 1)
     ((boot,),) = [node.boots for node in source.window(0, 10, 5)]
-    assert boot.num_last[0, 0] == 0
+    assert boot.num_min[0, 0] == 0
 
 
 def test_nodes_by_name_groups_and_the_newest_facts() -> None:

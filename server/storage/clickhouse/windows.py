@@ -33,8 +33,7 @@ groupArrayArray(unused_objs) AS unused
 FROM snapshots AS s WHERE node IN ({nodes}) AND taken BETWEEN {low} AND {high} AND s.received >= {forgotten}
 GROUP BY node, boot, layout"""
 _BUCKETS = """SELECT node, boot, layout, groupArray(time) AS time, groupArray(samples) AS samples,
-groupArray(newest.1) AS uptime, groupArrayArray(newest.2) AS memory, groupArrayArray(newest.3) AS num_last,
-groupArrayArray(newest.4) AS active_last, groupArrayArray(num_low) AS num_min,
+groupArray(newest.1) AS uptime, groupArrayArray(newest.2) AS memory, groupArrayArray(num_low) AS num_min,
 groupArrayArray(active_low) AS active_min
 FROM (SELECT node, bucket, boot, layout, groupUniqArrayArray(taken) AS times, arrayMax(times) AS time,
   toInt64(length(times)) AS samples, argMaxMerge(last) AS newest, minForEachMerge(num_min) AS num_low,
@@ -134,9 +133,7 @@ class WindowReader:
             return whole if columns is None or not whole.shape[1] else whole[:, columns]
 
         memory = row["memory"].reshape(times, 4)[order]
-        num, active = (
-            (matrix("num"), matrix("num") - matrix("unused")) if raw else (matrix("num_last"), matrix("active_last"))
-        )
+        num = matrix("num" if raw else "num_min")
         return Block(
             key[1],
             key[2],
@@ -144,10 +141,8 @@ class WindowReader:
             row["uptime"][order],
             np.where(memory < 0, np.nan, memory),
             np.ones(len(order), dtype=np.int64) if raw else row["samples"][order],
-            num if raw else matrix("num_min"),
             num,
-            active if raw else matrix("active_min"),
-            active,
+            num - matrix("unused") if raw else matrix("active_min"),
         )
 
 

@@ -60,8 +60,8 @@ def test_snapshots_and_series_say_the_same() -> None:
     names = [row.name for row in boot.rows]
     assert names == snapshots[0].caches.name
     assert boot.time[-1] == snapshots[-1].taken_at
-    assert boot.num_last[-1].tolist() == snapshots[-1].caches.num_objs
-    assert boot.active_last[-1].tolist() == snapshots[-1].caches.active_objs
+    assert boot.num_min[-1].tolist() == snapshots[-1].caches.num_objs
+    assert boot.active_min[-1].tolist() == snapshots[-1].caches.active_objs
 
 
 def test_a_window_keeps_to_its_group_bounds_and_caches() -> None:

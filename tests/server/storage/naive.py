@@ -69,8 +69,8 @@ def _reduce(snapshots: list[Stored], width: int, caches: Collection[str] | None)
             if caches is not None and key[0] not in caches:
                 continue
             num, active = float(s.caches.num_objs[i]), float(s.caches.active_objs[i])
-            cell = boot["cells"].get((bucket, key), (num, num, active, active))
-            boot["cells"][bucket, key] = (min(cell[0], num), num, min(cell[2], active), active)
+            cell = boot["cells"].get((bucket, key), (num, active))
+            boot["cells"][bucket, key] = (min(cell[0], num), min(cell[1], active))
             aliases = s.caches.aliases[i] if s.caches.aliases else None
             boot["flags"][key] = (s.caches.reclaimable[i] if s.caches.reclaimable else None, tuple(aliases or ()))
     return dict(boots)
@@ -92,7 +92,7 @@ def described(series: NodeSeries, width: int) -> dict[str, Any]:
             memory = tuple(_none(v) for v in boot.memory[t].tolist())
             buckets[at // width] = (at, _none(float(boot.uptime[t])), memory, int(boot.samples[t]))
             for c, key in enumerate(keys):
-                columns = (boot.num_min, boot.num_last, boot.active_min, boot.active_last)
+                columns = (boot.num_min, boot.active_min)
                 values = tuple(float(column[t, c]) for column in columns)
                 if not math.isnan(values[0]):
                     cells[at // width, key] = values

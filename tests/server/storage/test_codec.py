@@ -138,8 +138,8 @@ def test_samples_come_back(data: st.DataObject, count: int) -> None:
 @pytest.mark.parametrize("per_slab", [[0, 1, 21], [16, 16, 2**31 - 1]])
 def test_a_block_comes_back(per_slab: list[int]) -> None:
     rng = np.random.default_rng(1)
-    last = rng.integers(0, 2**40, (7, 3))
-    last[3] = 2**63 - 1
+    least = rng.integers(0, 2**40, (7, 3))
+    least[3] = 2**63 - 1
     memory = rng.integers(0, 2**40, (7, 4)).astype(np.float64)
     memory[rng.random((7, 4)) < 0.3] = np.nan
     block = Block(
@@ -149,10 +149,8 @@ def test_a_block_comes_back(per_slab: list[int]) -> None:
         np.array([1.25, np.nan, 3, 4, 5, 6, 7e300]),
         memory,
         rng.integers(1, 9, 7),
-        last - rng.integers(0, 5, (7, 3)),
-        last,
-        np.minimum(last, 4),
-        last // 2 + 5,
+        least,
+        least // 2 + 5,
     )
     each = np.array(per_slab)
     packed = pack_block(block, each)
@@ -160,9 +158,30 @@ def test_a_block_comes_back(per_slab: list[int]) -> None:
         back = unpack_block("boot", "layout", packed, each, columns)
         for name in ("time", "uptime", "memory", "samples"):
             np.testing.assert_array_equal(getattr(back, name), getattr(block, name))
-        for name in ("num_min", "num_last", "active_min", "active_last"):
+        for name in ("num_min", "active_min"):
             expected = getattr(block, name)
             np.testing.assert_array_equal(getattr(back, name), expected if columns is None else expected[:, columns])
+
+
+@pytest.mark.parametrize("form", [b"grids", b""])
+def test_roll_ups_that_kept_last_counts_too_are_read(form: bytes) -> None:
+    rng = np.random.default_rng(2)
+    each, times = np.array([1, 21, 16]), np.arange(5, dtype=np.float64)
+    last, above, unused, unused_above = (rng.integers(0, 500, (5, 3)) for _ in range(4))
+    pack = grids.pack_grid if form else codec.pack_matrix
+    counts = [*divmod(last, each), *divmod(above, each), unused, unused_above]
+    sections = [
+        np.array([5, 3]).tobytes(),
+        codec.pack_ints(np.arange(5) * 1000),
+        *(codec.pack_floats(times) for _ in range(5)),
+        codec.pack_ints(np.ones(5, dtype=np.int64)),
+        *map(pack, counts),
+        *([form] if form else []),
+    ]
+    block = unpack_block("boot", "layout", codec.join(sections, 3), each)
+    assert block.time.tolist() == times.tolist()
+    assert block.num_min.tolist() == (last - above).tolist()
+    assert block.active_min.tolist() == (last - unused - (above - unused_above)).tolist()
 
 
 def test_sections_of_any_length() -> None:
