@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from server.analysis.factors import companions
 from server.analysis.tracks import Track
+from server.analysis.trend import quantum
 
-__all__ = ["MOST_PEERS", "Past"]
+__all__ = ["MOST_PEERS", "Past", "jumps"]
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +25,11 @@ ASKED = 32
 """Nodes, about, that are asked how far a cache usually moves."""
 FEWEST = 3
 """Peers, from which on what they have in common is told from what one of them does."""
+STEP, FEWEST_CELLS = 6.0, 8
+"""A change so many times the usual one from cell to cell is a step; told from no fewer cells."""
+TWO_SLABS = 65536.0
+"""Bytes: a slab or two more or less is no step, and a slab is at most eight pages of 4 KiB unless the kernel is told
+otherwise (slub_max_order, PAGE_ALLOC_COSTLY_ORDER)."""
 HIGH = 95.0
 """The percentile of earlier floors that counts as a level seen before."""
 
@@ -47,6 +53,7 @@ class Past:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
         self._moves: dict[tuple[str, float], dict[str, _Moves]] = {}
+        self._steps: dict[str, dict[str, float]] = {}
         self._gaps: dict[int, list[float]] = {}
         self._changes: dict[tuple[int, int], tuple[Floats, Floats, Floats]] = {}
 
@@ -69,6 +76,29 @@ class Past:
         own = [self._lagged(track, cache, seconds) for track in self._nodes.get(node, ())]
         falls = [math.sqrt(one.falls) for one in own if one is not None]
         return max(falls, default=0.0), median(usual) if usual else 0.0
+
+    def stepped(self, node: str, boot: str, cache: str, seconds: float) -> float:
+        """Bytes that steps such as the peers' carry this cache in so long a time, as far as its rise is made of steps.
+
+        The root of the mean over the peers of their steps' summed squares: the standard deviation of what so many steps
+        up and down add up to. Where most peers do not step at all and some do by much, their median growth and its MAD
+        see nothing of it.
+        """
+        known = self._steps.get(cache)
+        if known is None:
+            known = self._steps[cache] = {}
+            for track in self._asked:
+                column = track.index.get(cache)
+                if column is not None:
+                    change = jumps(track.allocated[:, column])
+                    known[track.node] = known.get(track.node, 0.0) + float((change**2).sum())
+        others = [total for name, total in known.items() if name != node]
+        if not others or not any(others):
+            return 0.0
+        t, y = self.series(node, boot, cache)
+        rise = float(y[-1] - y[0]) if len(y) else 0.0
+        share = min(max(float(jumps(y).sum()) / rise, 0.0), 1.0) if rise > 0 else 0.0
+        return share * math.sqrt(sum(others) / len(others) * min(seconds / float(t[-1] - t[0]), 1.0)) if share else 0.0
 
     def highest(self, node: str, boot: str, cache: str, before: float) -> float | None:
         """The level that its floor seldom passed in this boot before that instant; None where nothing is known."""
@@ -138,6 +168,22 @@ class Past:
         if math.isnan(mean):
             return None
         return _Moves(mean * math.sqrt(seconds / lag), square * seconds / lag, falls * seconds / lag)
+
+
+def jumps(y: Floats) -> Floats:
+    """[K - 1] the changes of a level y [K] that are steps: beyond STEP times the usual change, and not back at once.
+
+    What is not listed (NaN) is left out; none where fewer than FEWEST_CELLS are known. A threshold tells jumps from
+    diffusion: C. Mancini, Scandinavian Journal of Statistics 36 (2009), 270.
+    """
+    y = y[np.isfinite(y)]
+    if len(y) < FEWEST_CELLS:
+        return np.zeros(0)
+    edge = np.r_[y[:1], y[:1], y, y[-1:], y[-1:]]
+    change = np.diff(np.median(np.lib.stride_tricks.sliding_window_view(edge, 5), axis=1))
+    size = np.abs(change)
+    least = max(STEP * float(np.median(size)), min(2 * float(quantum(y[:, None])[0]), TWO_SLABS))
+    return np.where(size > least, change, 0.0)
 
 
 def _changes(track: Track, lag: float) -> tuple[Floats, Floats, Floats]:

@@ -244,6 +244,9 @@ class _Bench:
         if short:
             own_wander, peers_wander = self._past.wander(track.node, cache, length)
             wander = max(own_wander, peers_wander * (float(compared.scale[k]) if peers.count else 1.0))
+        if peers.count and not self._surveyed.panel.reclaimable[candidates.rows[k], candidates.columns[k]]:
+            steps = self._past.stepped(track.node, track.boot, cache, length) * float(compared.scale[k])
+            wander = max(wander, steps)
         noise = math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
         if growth - removed - expected < LEAST_SCORE * noise:
             if not always:

@@ -20,6 +20,9 @@ Adjust = Callable[[Nodes, Terms, np.random.Generator], Nodes]
 
 FILES = ("dentry", "ext4_inode_cache", "lsm_inode_cache", "ext4_extent_status", "radix_tree_node")
 
+STEPPING = ("net_namespace", "uts_namespace", "pid_namespace", "user_namespace", "xfrm_state", "kioctx", "MPTCP", "RAW")
+"""What containers and tunnels take: nothing moves them from day to day."""
+
 
 def _fleet(family: str, adjust: Adjust, terms: Terms, *, count: int | None = None) -> Scenario:
     nodes = adjust(like_nodes(terms, count=count), terms, generator(terms.seed, "adjust"))
@@ -111,6 +114,23 @@ def _restless(nodes: Nodes, _: Terms, __: np.random.Generator) -> Nodes:
     return tuple(replace(n, restless=2.5) for n in nodes)
 
 
+def _steps(nodes: Nodes, terms: Terms, rng: np.random.Generator) -> Nodes:
+    """As many steps up as down, about one and a half a day, by some 15 % of what all nodes hold at first."""
+    levels = {cache: float(10 ** rng.uniform(3.5, 4.5)) for cache in STEPPING}
+
+    def changes(cache: str) -> tuple[Change, ...]:
+        times = np.sort(rng.uniform(0, terms.hours, rng.poisson(1.5 * terms.hours / 24)))
+        sizes = [float(rng.lognormal(0, 0.1)), *rng.normal(0, 0.15, len(times)).tolist()]
+        level, made = 0.0, []
+        for at, size in zip([-1.0, *times.tolist()], sizes, strict=True):
+            change = abs(size) if level + size < 0.2 else size
+            level += change
+            made.append(Change((cache,), at, objects=levels[cache] * change))
+        return tuple(made)
+
+    return tuple(replace(n, changes=tuple(one for cache in STEPPING for one in changes(cache))) for n in nodes)
+
+
 def _unequal_pair(nodes: Nodes, _: Terms, __: np.random.Generator) -> Nodes:
     return (nodes[0], replace(nodes[1], size=3.0, busy=3.0, phase_hours=6.0))
 
@@ -172,4 +192,5 @@ HEALTHY: tuple[Family, ...] = (
     _family("standby", "a node whose role differs", _standby, hard=True),
     _family("pages", "memory leaks outside slab: a note, no finding", partial(_pages, in_slab=False)),
     _family("large-kmalloc", "slab leaks that no cache lists: a note, no finding", partial(_pages, in_slab=True)),
+    _family("steps", "levels that step up and down at random, and stay", _steps, hard=True),
 )

@@ -11,6 +11,7 @@ __all__ = [
     "benjamini_hochberg",
     "correlation",
     "floor_rise",
+    "jumps",
     "known_median",
     "look",
     "quantum",
@@ -95,3 +96,18 @@ def look(y: Sequence[float]) -> tuple[float, float, float, float]:
     moved = max(known, default=math.nan) - min(known, default=math.nan)
     relative = (last - first) / first if first > 0 else 0.0 if first == last else math.nan
     return first, last, relative, moved / middle if middle else math.nan
+
+
+def jumps(y: Sequence[float], factor: float, fewest: int, most: float) -> list[float]:
+    known = [v for v in y if not math.isnan(v)]
+    if len(known) < fewest:
+        return []
+    smooth = []
+    for k in range(len(known)):
+        around = [known[min(max(j, 0), len(known) - 1)] for j in range(k - 2, k + 3)]
+        smooth.append(median(around))
+    changes = [b - a for a, b in pairwise(smooth)]
+    usual = median([abs(change) for change in changes])
+    least = min([abs(b - a) for a, b in pairwise(known) if a != b], default=0.0)
+    limit = max(factor * usual, min(2 * least, most))
+    return [change if abs(change) > limit else 0.0 for change in changes]

@@ -1,0 +1,86 @@
+"""Steps of a level: told from what it moves all the time, and what a rise in steps is measured against."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.analysis.judge import judge
+from server.analysis.past import FEWEST_CELLS, STEP, TWO_SLABS, Past, jumps
+from server.analysis.tracks import Track, cells, make_tracks
+from server.analysis.types import AnalysisSettings, Judgement
+from tests.analysis import naive
+from tests.analysis.series import MIB, START, ArraySource, Floats, Node, fleet
+
+DAY, HOUR = 86400.0, 3600.0
+CACHE = "constant-0"
+LEVELS = st.one_of(st.integers(0, 40).map(lambda v: v * 4096.0), st.just(math.nan))
+
+
+@given(st.lists(LEVELS, max_size=30))
+def test_jumps_equal_the_oracle(y: list[float]) -> None:
+    assert jumps(np.array(y)).tolist() == naive.jumps(y, STEP, FEWEST_CELLS, TWO_SLABS)
+
+
+def test_a_burst_and_a_slope_are_no_jumps() -> None:
+    level = np.full(24, 1e6)
+    level[10:12] = 9e6
+    assert not jumps(level).any()
+    assert not jumps(np.arange(24.0) * 1e6).any()
+    assert not jumps(np.r_[np.full(12, 0.0), np.full(12, 8192.0)]).any()
+    assert jumps(np.r_[np.full(12, 1e5), np.full(12, 5e5)]).sum() == 4e5
+
+
+def stepped(node: Node, steps: dict[float, float]) -> None:
+    """`steps`: by how many bytes from which hour on."""
+    rise = sum(size * (node.time >= START + hour * HOUR) for hour, size in steps.items())
+    node.caches = {**node.caches, CACHE: node.caches[CACHE] + rise}
+
+
+def judged(nodes: list[Node]) -> Judgement:
+    return judge(ArraySource(nodes), start=START, end=START + DAY, group=None, settings=AnalysisSettings())
+
+
+UP: dict[float, float] = dict.fromkeys((2, 5, 9, 12, 16, 20), 1.5 * MIB)
+
+
+def test_steps_up_are_a_leak_where_the_others_stand_still() -> None:
+    nodes = fleet(6)
+    stepped(nodes[2], UP)
+    assert [(one.node, one.cache) for one in judged(nodes).findings] == [("n3", CACHE)]
+
+
+def test_and_chance_where_some_others_step_up_and_down() -> None:
+    nodes = fleet(6)
+    stepped(nodes[2], UP)
+    stepped(nodes[0], {3: 4 * MIB, 15: -4 * MIB})
+    stepped(nodes[4], {7: -2 * MIB, 11: 2 * MIB, 18: -3 * MIB})
+    found = judged(nodes)
+    assert not found.findings
+
+
+def tracks(nodes: list[Node]) -> list[Track]:
+    made = make_tracks(list(ArraySource(nodes).window(START, START + DAY, 3600)))
+    return [cells(track, START, START + DAY, HOUR) for track in made]
+
+
+def test_what_the_peers_steps_add_up_to() -> None:
+    nodes = fleet(4)
+    stepped(nodes[0], UP)
+    stepped(nodes[1], {6: 3 * MIB, 16: -4 * MIB})
+    past = Past(tracks(nodes))
+    expected = math.sqrt((3**2 + 4**2) / 3) * MIB
+    assert past.stepped("n1", "boot-1", CACHE, DAY) == pytest.approx(expected)
+    assert past.stepped("n1", "boot-1", "no such cache", DAY) == 0.0
+
+
+def test_a_straight_rise_is_not_made_of_steps() -> None:
+    nodes = fleet(4)
+    straight: Floats = (nodes[0].time - START) * 100.0
+    nodes[0].caches = {**nodes[0].caches, CACHE: nodes[0].caches[CACHE] + straight}
+    stepped(nodes[1], {6: 3 * MIB, 16: -4 * MIB})
+    assert Past(tracks(nodes)).stepped("n1", "boot-1", CACHE, DAY) == 0.0
