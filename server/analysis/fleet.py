@@ -9,7 +9,7 @@ import numpy as np
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.follow import node_load
-from server.analysis.scan import FINDING_SCORE, FLEET_SHARE, MOST_NODE, Sign
+from server.analysis.scan import COMPANY_WEIGHT, FINDING_SCORE, FLEET_SHARE, MOST_NODE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
@@ -26,7 +26,9 @@ HARMLESS = frozenset({"peers", "material"})
 
 def _own_score(sign: Sign) -> float:
     noise = math.hypot(sign.error, sign.own_wander)
-    return (sign.growth - sign.together) / noise if noise > 0 else 0.0
+    hours = sign.short and sign.span.end - sign.span.start >= RISE
+    doubt = 1.0 + COMPANY_WEIGHT * sign.alongside if hours else 1.0  # what many caches do is the day's rise
+    return (sign.growth - sign.together) / noise / doubt if noise > 0 else 0.0
 
 
 def own_limit(sign: Sign) -> float:

@@ -81,6 +81,9 @@ class Sign:
     """Excess over the root of the summed squares of own error, peers' spread and wander; less where it has company."""
     short: bool
     """Whether the span holds no whole day."""
+    alongside: int = 0
+    """How many other caches of the node rose along with it, in spans that hold no whole day: also those that the peers'
+    did too. Known of caches that many nodes show growing."""
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
@@ -298,6 +301,7 @@ class _Bench:
             excess,
             score,
             short,
+            company(one, column, np.zeros(len(track.names))) if short and always else 0,
             evidence=evidence,
         )
         sign.failed = self._failed(sign, one, column, before)

@@ -1,0 +1,42 @@
+"""The fleet's growth in a window without a whole day: a morning moves many caches, a leak one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from server.analysis.judge import judge
+from server.analysis.types import AnalysisSettings, Judgement
+from tests.analysis.series import MIB, START, ArraySource, Node, daily, fleet, rising
+
+HOURS = 10
+
+
+def morning() -> list[Node]:
+    """Ten hours in which the load rises on all nodes; each cache follows it by a share of its own."""
+    nodes = fleet(4, hours=HOURS)
+    for number, node in enumerate(nodes):
+        rng = np.random.default_rng(number)
+        depths = {f"load-{index}": 0.6 if index < 12 else 0.35 if index < 21 else 0.04 for index in range(2, 30, 3)}
+        loads = {
+            name: daily(node.time, 4 * MIB, depth, phase_hours=6.0) * (1 + 0.002 * rng.standard_normal(len(node.time)))
+            for name, depth in depths.items()
+        }
+        node.caches = {**node.caches, **loads}
+    return nodes
+
+
+def judged(nodes: list[Node]) -> Judgement:
+    end = START + HOURS * 3600
+    return judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+
+
+def test_the_mornings_rise_is_no_leak_of_the_fleet() -> None:
+    assert not judged(morning()).findings
+
+
+def test_a_cache_that_leaks_everywhere_is_found_in_the_morning_too() -> None:
+    nodes = morning()
+    for node in nodes:
+        node.caches = {**node.caches, "constant-0": node.caches["constant-0"] + rising(node.time, 4 * MIB)}
+    found = judged(nodes).findings
+    assert [(one.kind, one.cache) for one in found] == [("fleet", "constant-0")]
