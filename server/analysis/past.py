@@ -27,6 +27,8 @@ FEWEST = 3
 """Peers, from which on what they have in common is told from what one of them does."""
 STEP, FEWEST_CELLS = 6.0, 8
 """A change so many times the usual one from cell to cell is a step; told from no fewer cells."""
+LEAST_WANDER = 0.1
+"""Of the mean square of changes: so much is wander even where the next cell differs as much, for both are estimates."""
 TWO_SLABS = 65536.0
 """Bytes: a slab or two more or less is no step, and a slab is at most eight pages of 4 KiB unless the kernel is told
 otherwise (slub_max_order, PAGE_ALLOC_COSTLY_ORDER)."""
@@ -55,14 +57,16 @@ class Past:
         self._moves: dict[tuple[str, float], dict[str, _Moves]] = {}
         self._steps: dict[str, dict[str, float]] = {}
         self._gaps: dict[int, list[float]] = {}
+        self._near: dict[int, Floats] = {}
         self._changes: dict[tuple[int, int], tuple[Floats, Floats, Floats]] = {}
 
     def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
         """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
 
         Root mean squares: of the falls on this node (what only rises may be the leak itself), and of all changes on
-        the median peer. Where the window is shorter than twice the
-        time, changes over half of it stand in, carried on as a random walk's. 0 where nothing is known.
+        the median peer, less what it moves from one cell to the next (a level that jitters about its mean goes
+        nowhere). Where the window is shorter than twice the time, changes over half of it stand in, carried on as a
+        random walk's. 0 where nothing is known.
         """
         key = (cache, seconds)
         moves = self._moves.get(key)
@@ -164,9 +168,14 @@ class Past:
         known = self._changes.get(key)
         if known is None:
             known = self._changes[key] = _changes(track, lag * 0.99)
+        near = self._near.get(id(track))
+        if near is None:
+            near = self._near[id(track)] = _changes(track, 0.5 * gaps[0])[1]
         mean, square, falls = (float(part[column]) for part in known)
         if math.isnan(mean):
             return None
+        if not math.isnan(jitter := float(near[column])):  # from one cell to the next: that does not add up over time
+            square = max(square - jitter, LEAST_WANDER * square)
         return _Moves(mean * math.sqrt(seconds / lag), square * seconds / lag, falls * seconds / lag)
 
 

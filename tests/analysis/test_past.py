@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -84,3 +85,19 @@ def test_a_straight_rise_is_not_made_of_steps() -> None:
     nodes[0].caches = {**nodes[0].caches, CACHE: nodes[0].caches[CACHE] + straight}
     stepped(nodes[1], {6: 3 * MIB, 16: -4 * MIB})
     assert Past(tracks(nodes)).stepped("n1", "boot-1", CACHE, DAY) == 0.0
+
+
+def moving(path: Callable[[np.random.Generator, int], Floats]) -> Past:
+    nodes = fleet(12)
+    for number, node in enumerate(nodes):
+        rng = np.random.default_rng(number)
+        hours = ((node.time - START) // HOUR).astype(int)
+        node.caches = {**node.caches, CACHE: 100 * MIB + MIB * path(rng, 25)[hours]}
+    return Past(tracks(nodes))
+
+
+def test_a_level_that_jitters_goes_nowhere_and_a_random_walk_does() -> None:
+    jitter = moving(lambda rng, count: rng.standard_normal(count))
+    walk = moving(lambda rng, count: np.cumsum(rng.standard_normal(count)))
+    assert jitter.wander("n1", CACHE, 8 * HOUR)[1] < 0.8 * MIB
+    assert walk.wander("n1", CACHE, 8 * HOUR)[1] == pytest.approx(math.sqrt(8) * MIB, rel=0.35)
