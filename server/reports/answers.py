@@ -18,11 +18,13 @@ from server.analysis.types import AnalysisSettings, Judgement
 from server.reports.heap import give_back
 from server.storage.base import Store
 
-__all__ = ["Answers"]
+__all__ = ["SENT", "Answers"]
 
 T = TypeVar("T")
 KEPT = 32
 """Answers kept; each takes some KB for every node with a note or a finding."""
+SENT = 8
+"""Answers kept as they are sent, of some MB each at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,21 @@ class _Answer:
 
     mark: int
     future: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class _Recent:
+    """The answers that were asked for last, by question."""
+
+    most: int
+    answers: OrderedDict[Hashable, _Answer] = field(default_factory=OrderedDict)
+
+    def keep(self, key: Hashable, answer: _Answer) -> None:
+        """Puts it last, and gives up the first of too many."""
+        self.answers[key] = answer
+        self.answers.move_to_end(key)
+        while len(self.answers) > self.most:
+            self.answers.popitem(last=False)
 
 
 class Answers:
@@ -42,8 +59,8 @@ class Answers:
     """
 
     def __init__(self, store: Store, settings: AnalysisSettings, kept: int = KEPT) -> None:
-        self._store, self._settings, self._most = store, settings, kept
-        self._kept: OrderedDict[Hashable, _Answer] = OrderedDict()
+        self._store, self._settings = store, settings
+        self._kept, self._sent = _Recent(kept), _Recent(SENT)
         self._lock = threading.Lock()
 
     def judgement(self, start: float, end: float, group: str | None) -> Judgement:
@@ -60,9 +77,13 @@ class Answers:
         return self._shared("caches", start, end, group, work)
 
     def compare(self, cache: str, start: float, end: float, group: str | None, points: int) -> Comparison:
-        """One cache on every node; long, so only the judgement behind it is kept."""
+        """One cache on every node; long, so only the judgement behind it is kept (see `sent`)."""
         studied = self._study(start, end, group)
         return compare(self._store, cache, start=start, end=end, group=group, points=points, studied=studied)
+
+    def sent(self, what: Hashable, start: float, end: float, group: str | None, work: Callable[[], bytes]) -> bytes:
+        """A long answer, of which only what `work` makes for the wire is kept; `what` names it and how it is cut."""
+        return self._shared(what, start, end, group, work, self._sent)
 
     def _study(self, start: float, end: float, group: str | None) -> Study:
         def work() -> Study:
@@ -83,33 +104,36 @@ class Answers:
 
         return self._shared("alone", start, end, group, work)
 
-    def _shared(self, what: str, start: float, end: float, group: str | None, work: Callable[[], T]) -> T:
+    def _shared(
+        self,
+        what: Hashable,
+        start: float,
+        end: float,
+        group: str | None,
+        work: Callable[[], T],
+        recent: _Recent | None = None,
+    ) -> T:
         journal = self._store.journal()
         if journal is None:
             return work()
-        key = (what, start, end, group)
+        key, recent = (what, start, end, group), self._kept if recent is None else recent
         with self._lock:
-            known = self._kept.get(key)
-            if known is not None and not journal.changed(known.mark, reach(start, end), end):
-                self._kept.move_to_end(key)
-                mine = False
-            else:
-                known, mine = _Answer(journal.mark), True
-                self._kept[key] = known
-                self._kept.move_to_end(key)
-                while len(self._kept) > self._most:
-                    self._kept.popitem(last=False)
+            known = recent.answers.get(key)
+            mine = known is None or journal.changed(known.mark, reach(start, end), end)
+            if known is None or mine:
+                known = _Answer(journal.mark)
+            recent.keep(key, known)
         if mine:
-            self._work(key, known, work)
+            self._work(recent, key, known, work)
         answer: T = known.future.result()
         return answer
 
-    def _work(self, key: Hashable, known: _Answer, work: Callable[[], Any]) -> None:
+    def _work(self, recent: _Recent, key: Hashable, known: _Answer, work: Callable[[], Any]) -> None:
         try:
             known.future.set_result(work())
         except BaseException as error:
             known.future.set_exception(error)
             with self._lock:
-                if self._kept.get(key) is known:  # a failure is nothing to keep
-                    del self._kept[key]
+                if recent.answers.get(key) is known:  # a failure is nothing to keep
+                    del recent.answers[key]
             raise

@@ -112,14 +112,21 @@ async def get_compare(
 ) -> Response:
     """Series, growth rate, peers' median and spread, and which stand out."""
 
-    def report() -> CompareReport:
+    def report() -> bytes:
         end = _now(parts) if at is None else at
-        return lay_out_compare(parts.answers.compare(cache, max(0.0, end - window), end, group, points), limit=limit)
+        start = max(0.0, end - window)
 
-    found = await parts.analyse((cache, window, group, at, points, limit), "compare", report)
-    if not found.nodes:
+        def work() -> bytes:
+            found = parts.answers.compare(cache, start, end, group, points)
+            laid_out = lay_out_compare(found, limit=limit)
+            return laid_out.model_dump_json().encode() if found.nodes else b""
+
+        return parts.answers.sent(("compare", cache, points, limit), start, end, group, work)
+
+    body = await parts.analyse((cache, window, group, at, points, limit), "compare", report)
+    if not body:
         raise Problem("unknown-cache", f"no node lists {cache!r} in this window: GET /api/v1/caches lists them")
-    return json_response(found)
+    return Response(body, media_type="application/json")
 
 
 def _now(parts: Parts) -> float:

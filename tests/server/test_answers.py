@@ -19,7 +19,7 @@ from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings
 from server.buckets import NodeSeries
 from server.dumps_source import MemorySource
-from server.reports.answers import Answers
+from server.reports.answers import SENT, Answers
 from server.simulator.families import FAMILIES, Terms
 from server.simulator.fleet import Fleet
 from server.storage import Retention, open_store
@@ -93,6 +93,48 @@ def test_another_question_is_another(watched: Watched, other: tuple[float, float
     asked = answers(watched)
     first = asked.judgement(START, START + HOUR, None)
     assert asked.judgement(*other) is not first
+
+
+def test_a_long_answer_is_kept_as_it_was_sent(watched: Watched) -> None:
+    asked = answers(watched)
+    made: list[int] = []
+
+    def sent(what: int, end: float = START + HOUR) -> bytes:
+        def work() -> bytes:
+            made.append(what)
+            return b"%d" % what
+
+        return asked.sent(what, START, end, None, work)
+
+    assert [sent(1), sent(2), sent(1), made] == [b"1", b"2", b"1", [1, 2]]
+    sent(1, START + HOUR + 1)
+    assert made == [1, 2, 1]
+    append(watched, "n1", START + 7)
+    assert [sent(1), made] == [b"1", [1, 2, 1, 1]]
+    for what in range(SENT):
+        sent(what + 10)
+    made.clear()
+    assert [sent(10), sent(1), made] == [b"10", b"1", [1]]
+
+
+def test_a_comparison_that_was_sent_reads_nothing_again(watched: Watched) -> None:
+    async def main() -> None:
+        async with aggregator(store=watched) as a:
+            a.now = START + HOUR
+            asked = {"cache": "dentry", "at": START + HOUR}
+            first = await a.get("/compare", **asked)
+            before = watched.reads
+            assert (await a.get("/compare", **asked)).content == first.content
+            assert watched.reads == before > 0
+            assert (await a.get("/compare", **asked, group="none")).status_code == 404
+            assert (await a.get("/compare", **asked, group="none")).status_code == 404
+            reads = watched.reads
+            assert (await a.get("/compare", **asked, limit=1)).json()["truncated"] == 2
+            assert reads < watched.reads
+            await a.post(wire("n7", START + 8))
+            assert len((await a.get("/compare", **asked)).json()["nodes"]) == 4
+
+    asyncio.run(main())
 
 
 def test_what_comes_after_the_window_changes_nothing_and_what_comes_late_does(watched: Watched) -> None:
@@ -283,7 +325,9 @@ def test_kept_answers_equal_those_worked_out_anew(tmp_path: Path, seed: int) -> 
         assert kept.judgement(*question) == fresh.judgement(*question)
         if rng.random() < 0.2:
             assert kept.caches(*question) == fresh.caches(*question)
-            assert kept.compare("dentry", *question, 100) == fresh.compare("dentry", *question, 100)
+            compared = fresh.compare("dentry", *question, 100)
+            assert kept.compare("dentry", *question, 100) == compared
+            assert kept.sent("x", *question, repr(compared).encode) == repr(compared).encode()
     store.close()
 
 
