@@ -16,7 +16,7 @@ from server.analysis.panel import make_panel
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
 from server.analysis.sentence import span_text
-from server.analysis.steady import Alone, held
+from server.analysis.steady import Alone, verdict
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
@@ -53,23 +53,27 @@ def judge(
 ) -> Judgement:
     """Judges every cache of every node (of one group) from `start` to `end`, epoch seconds.
 
-    A finding that slips just under a limit is kept (see server.analysis.steady); data from before `start` may tell so.
-    `alone` gives judge_alone's answers about this source from elsewhere, if they are kept there.
+    A finding that slips just under a limit is kept, and one that was none a moment ago is only watched, unless it is
+    strong (see server.analysis.steady); data from before `start` may tell so. `alone` gives judge_alone's answers about
+    this source from elsewhere, if they are kept there.
     """
 
     def fresh(start: float, end: float, group: str) -> Judgement:
         return judge_alone(source, start=start, end=end, group=group, settings=settings)
 
     judged = judge_alone(source, start=start, end=end, group=group, settings=settings)
-    kept = held(judged, alone or fresh)
-    if not kept:
+    said = verdict(judged, alone or fresh)
+    if not said.held and not said.new:
         return judged
-    rows = [
-        replace(judged.watch[number], evidence={**judged.watch[number].evidence, "held_from": format_time(at)})
-        for number, at in kept.items()
-    ]
-    watch = tuple(row for number, row in enumerate(judged.watch) if number not in kept)
-    return replace(judged, findings=_ranked((*judged.findings, *rows)), watch=watch)
+    findings = [row for number, row in enumerate(judged.findings) if number not in said.new]
+    watch = [row for number, row in enumerate(judged.watch) if number not in said.held]
+    findings += [_with(judged.watch[number], held_from=format_time(at)) for number, at in said.held.items()]
+    watch += [_with(judged.findings[number], not_passed="confirmed") for number in said.new]
+    return replace(judged, findings=_ranked(findings), watch=_ranked(watch))
+
+
+def _with(row: Finding, **evidence: str) -> Finding:
+    return replace(row, evidence={**row.evidence, **evidence})
 
 
 def judge_alone(
@@ -126,7 +130,7 @@ def judge_alone(
         notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
         notes += memory_notes(one.name, one.tracks, start, end, settings)
     summaries.sort(key=lambda one: one.group)
-    return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes))
+    return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes), young)
 
 
 def _first(nodes: Sequence[NodeSeries], start: float, width: int) -> float:

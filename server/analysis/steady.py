@@ -1,13 +1,14 @@
-"""Keeps a finding that slips just under a limit: what it was at earlier instants of a fixed grid decides."""
+"""Findings neither flash up nor flap: what each was at earlier instants of a fixed grid decides."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from server.analysis.types import Finding, Judgement
 
-__all__ = ["Alone", "held", "instants", "reach"]
+__all__ = ["Alone", "Verdict", "instants", "reach", "verdict"]
 
 Alone = Callable[[float, float, str], Judgement]
 """The judgement of a window (start, end) of one group by itself, without this rule."""
@@ -18,16 +19,19 @@ PARTS = 24
 """The grid divides a window into so many parts."""
 LEAST_STEP = 60
 """Seconds."""
+SURE, SURE_RECLAIMABLE = 16.0, 32.0
+"""Score from which on a finding needs no second instant: twice what a part of the window needs, and twice what a cache
+needs that the kernel can shrink."""
 
 
 def instants(start: float, end: float) -> tuple[float, ...]:
-    """The instants before `end` whose judgement may decide, latest first; epoch seconds.
+    """The instants before `end` whose judgement may decide, latest first, half a step back at least; epoch seconds.
 
     They lie on a grid in UTC (multiples of a step since the epoch), the same for all windows of that length: every hour
     for a day, every minute for 24 minutes and less.
     """
     step = max(LEAST_STEP, int((end - start) / PARTS) // LEAST_STEP * LEAST_STEP)
-    last = math.ceil(end / step) - 1
+    last = math.floor(end / step - 0.5)
     return tuple(float((last - number) * step) for number in range(MOST))
 
 
@@ -36,36 +40,85 @@ def reach(start: float, end: float) -> float:
     return min(instants(start, end)) - (end - start)
 
 
-def held(judgement: Judgement, alone: Alone) -> dict[int, float]:
-    """Which rows in `watch`, by index, stay findings, and the last instant at which each was one by itself.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What earlier instants say of a judgement's rows."""
 
-    A row that fails no gate is one if, at the instant before, it was one by itself, or by this very rule. Windows as
-    long as the judgement's, ending at those instants, are judged only while a row is undecided. So the answer depends
-    on the data and the window alone, not on what was asked before.
+    held: Mapping[int, float] = field(default_factory=dict)
+    """Rows in `watch`, by index, that stay findings, and the last instant at which each was one by itself."""
+    new: frozenset[int] = frozenset()
+    """Rows in `findings`, by index, that were not findings for long enough yet."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row on its way back through the instants."""
+
+    finding: bool
+    number: int
+    node: str | None
+    names: set[str]
+    strong: bool
+    """Whether it was a finding by itself at the instant looked at last."""
+    stood: float | None = None
+    """The last instant at which it was."""
+
+
+def verdict(judgement: Judgement, alone: Alone) -> Verdict:
+    """A finding is one that was one by itself at two instants in a row, or with a score of SURE, and near ever since.
+
+    Near is a row in `watch` that failed no gate: only its score or q-value is short of the limit. Windows as long as
+    the judgement's, ending at those instants, are judged only while a row is undecided. So the answer depends on the
+    data and the window alone, not on what was asked before.
     """
-    kept: dict[int, float] = {}
-    groups: dict[str, dict[int, set[str]]] = {}
+    groups: dict[str, list[_Row]] = {}
+    for number, row in enumerate(judgement.findings):
+        if not _sure(row):
+            groups.setdefault(row.group, []).append(_Row(True, number, row.node, _names(row), strong=True))
     for number, row in enumerate(judgement.watch):
         if _near(row):
-            groups.setdefault(row.group, {})[number] = _names(row)
-    length = judgement.end - judgement.start
+            groups.setdefault(row.group, []).append(_Row(False, number, row.node, _names(row), strong=False))
+    held: dict[int, float] = {}
+    new = {row.number for rows in groups.values() for row in rows if row.finding}
     for group in sorted(groups):
-        undecided = groups[group]
-        for at in instants(judgement.start, judgement.end):
-            before = alone(at - length, at, group)
-            by_itself = _by_node(before, strong=True)
-            near = _by_node(before, strong=False)
-            further: dict[int, set[str]] = {}
-            for number, names in undecided.items():
-                node = judgement.watch[number].node
-                if any(names & other for other in by_itself.get(node, ())):
-                    kept[number] = at
-                elif same := [other for other in near.get(node, ()) if names & other]:
-                    further[number] = set().union(*same)
-            undecided = further
-            if not undecided:
-                break
-    return kept
+        start = judgement.begins.get(group, judgement.start)
+        for decided in _decided(groups[group], start, judgement.end, group, alone):
+            if decided.finding:
+                new.discard(decided.number)
+            elif decided.stood is not None:
+                held[decided.number] = decided.stood
+    return Verdict(held, frozenset(new))
+
+
+def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alone) -> list[_Row]:
+    """Those of one group's rows that are findings."""
+    decided: list[_Row] = []
+    for at in instants(start, end):
+        before = alone(at - (end - start), at, group)
+        sure, strong = _by_node(filter(_sure, before.findings)), _by_node(before.findings)
+        near = _by_node(filter(_near, before.watch))
+        undecided: list[_Row] = []
+        for row in rows:
+            same = [names for names in strong.get(row.node, ()) if names & row.names]
+            if same and row.stood is None:
+                row.stood = at
+            if same and (row.strong or any(names & row.names for names in sure.get(row.node, ()))):
+                decided.append(row)
+                continue
+            row.strong = bool(same)
+            same = same or [names for names in near.get(row.node, ()) if names & row.names]
+            if same:
+                row.names = set().union(*same)
+                undecided.append(row)
+        rows = undecided
+        if not rows:
+            break
+    return decided
+
+
+def _sure(row: Finding) -> bool:
+    """Whether a finding is one at once; a fleet's needs a high score anyway."""
+    return row.node is None or row.score >= (SURE_RECLAIMABLE if row.reclaimable else SURE)
 
 
 def _near(row: Finding) -> bool:
@@ -77,8 +130,8 @@ def _names(row: Finding) -> set[str]:
     return {row.cache, *(one.cache for one in row.also)}
 
 
-def _by_node(judgement: Judgement, *, strong: bool) -> Mapping[str | None, list[set[str]]]:
+def _by_node(rows: Iterable[Finding]) -> Mapping[str | None, list[set[str]]]:
     found: dict[str | None, list[set[str]]] = {}
-    for row in judgement.findings if strong else filter(_near, judgement.watch):
+    for row in rows:
         found.setdefault(row.node, []).append(_names(row))
     return found

@@ -85,3 +85,5 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     watch: tuple[Finding, ...] = ()
     notes: tuple[Note, ...] = ()
+    begins: Mapping[str, float] = field(default_factory=dict)
+    """Of groups whose data begin late in the window, from when on they were judged, epoch seconds."""

@@ -1,4 +1,4 @@
-"""A finding that slips just under a limit stays, and what is asked when does not matter."""
+"""What flashes up is no finding, what slips just under a limit stays one, and what is asked when does not matter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.times import format_time
 from server.analysis.judge import judge, judge_alone
-from server.analysis.steady import held, instants, reach
+from server.analysis.steady import SURE, SURE_RECLAIMABLE, Alone, instants, reach, verdict
 from server.analysis.types import AnalysisSettings, Finding, Judgement, Lockstep
 from server.simulator.families import FAMILIES, Terms
 from server.simulator.fleet import Fleet
@@ -20,7 +20,9 @@ NOON = 1_795_392_000.0 + DAY / 2
 SETTINGS = AnalysisSettings()
 
 
-def row(cache: str, *also: str, failed: str | None = None, node: str | None = "n1") -> Finding:
+def row(
+    cache: str, *also: str, failed: str | None = None, node: str | None = "n1", score: float = 7.0, lazy: bool = False
+) -> Finding:
     return Finding(
         kind="outlier",
         node=node,
@@ -32,13 +34,13 @@ def row(cache: str, *also: str, failed: str | None = None, node: str | None = "n
         bytes_per_hour=1.0,
         objects_per_hour=1.0,
         peer_bytes_per_hour=None,
-        score=7.0,
+        score=score,
         q_value=0.01,
         shape="steady",
         since=0.0,
         since_open=False,
         exhausts_at=None,
-        reclaimable=False,
+        reclaimable=lazy,
         aliases=(),
         summary="",
         evidence={"not_passed": failed},
@@ -46,18 +48,21 @@ def row(cache: str, *also: str, failed: str | None = None, node: str | None = "n
 
 
 State = dict[str, str]
-"""Of each cache: strong, near, or the gate that it failed."""
+"""Of each cache: sure, strong, near, or the gate that it failed."""
 
 
 def judgement(state: State, end: float) -> Judgement:
-    strong = tuple(row(cache) for cache, how in state.items() if how == "strong")
-    weak = {cache: how for cache, how in state.items() if how != "strong"}
+    scores = {"sure": SURE, "strong": 7.0}
+    strong = tuple(row(cache, score=scores[how]) for cache, how in state.items() if how in scores)
+    weak = {cache: how for cache, how in state.items() if how not in scores}
     watch = tuple(row(cache, failed=None if how == "near" else how) for cache, how in weak.items())
     return Judgement(end - DAY, end, findings=strong, watch=watch)
 
 
 STATES = st.lists(
-    st.dictionaries(st.sampled_from("ab"), st.sampled_from(["strong", "near", "near", "near", "peers"])),
+    st.dictionaries(
+        st.sampled_from("ab"), st.sampled_from(["sure", "strong", "strong", "near", "near", "near", "peers"])
+    ),
     min_size=1,
     max_size=20,
 )
@@ -71,29 +76,49 @@ def test_asked_once_or_every_hour_in_any_order_the_state_is_the_same(states: lis
         number = round((end - NOON) / HOUR)
         return judgement(states[number] if number >= 0 else {}, end)
 
-    since: dict[str, int] = {}  # how many hours ago each cache was strong, carried on from hour to hour
+    lasts: dict[str, int] = {}  # for how many hours yet each cache is a finding, carried on from hour to hour
+    stood: dict[str, int] = {}  # when it was one by itself
+    before: State = {}
     for number, state in enumerate(states):
-        before = since
-        since = {cache: 0 for cache, how in state.items() if how == "strong"}
-        since |= {c: before[c] + 1 for c, how in state.items() if how == "near" and before.get(c, 9) < 6}
-        expected = {c: NOON + (number - ago) * HOUR for c, ago in since.items() if ago}
+        there = {cache for cache, how in state.items() if how != "peers"}
+        lasts = {cache: hours - 1 for cache, hours in lasts.items() if cache in there and hours}
+        stood |= {cache: number for cache, how in state.items() if how in {"sure", "strong"}}
+        for cache in there:
+            if state[cache] == "sure":
+                lasts[cache] = 6
+            elif state[cache] == "strong" == before.get(cache):
+                lasts[cache] = max(lasts.get(cache, 0), 5)
+        before = state
         now = judgement(state, NOON + number * HOUR)
-        assert by_cache(now, held(now, alone)) == expected
-        turned = replace(now, watch=now.watch[::-1])
-        assert by_cache(turned, held(turned, alone)) == expected
+        for turned in (now, replace(now, watch=now.watch[::-1], findings=now.findings[::-1])):
+            found, held = shown(turned, alone)
+            assert found == set(lasts)
+            assert held == {c: NOON + stood[c] * HOUR for c in lasts if state[c] == "near"}
 
 
-def by_cache(judged: Judgement, kept: dict[int, float]) -> dict[str, float]:
-    return {judged.watch[index].cache: at for index, at in kept.items()}
+def shown(judged: Judgement, alone: Alone) -> tuple[set[str], dict[str, float]]:
+    """The caches that are findings, and since when those in `watch` are held."""
+    said = verdict(judged, alone)
+    held = {judged.watch[index].cache: at for index, at in said.held.items()}
+    return {one.cache for index, one in enumerate(judged.findings) if index not in said.new} | set(held), held
 
 
-def test_nothing_earlier_is_judged_while_no_row_is_near() -> None:
+def test_nothing_earlier_is_judged_while_nothing_is_in_doubt() -> None:
     def alone(start: float, end: float, group: str) -> Judgement:
         raise AssertionError((start, end, group))
 
-    now = judgement({"a": "strong", "b": "peers"}, NOON)
-    assert held(now, alone) == {}
-    assert held(replace(now, watch=(row("c", node=None),)), alone) == {}
+    now = judgement({"a": "sure", "b": "peers"}, NOON)
+    assert shown(now, alone) == ({"a"}, {})
+    fleet = row("c", node=None)
+    assert shown(replace(now, findings=(fleet,), watch=(fleet,)), alone) == ({"c"}, {})
+
+
+def test_what_the_kernel_can_shrink_must_be_surer() -> None:
+    def findings(*rows: Finding) -> set[str]:
+        return shown(Judgement(NOON - DAY, NOON, findings=rows), lambda start, end, _: Judgement(start, end))[0]
+
+    assert findings(row("a", score=SURE, lazy=True), row("b", score=SURE)) == {"b"}
+    assert findings(row("a", score=SURE_RECLAIMABLE, lazy=True), row("b", score=SURE - 0.1)) == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -107,25 +132,42 @@ def test_nothing_earlier_is_judged_while_no_row_is_near() -> None:
     ],
 )
 def test_a_leak_path_is_one_whichever_cache_leads(before: Finding, *, kept: bool) -> None:
-    now = Judgement(NOON - DAY, NOON, watch=(row("a", "lead"),))
-    assert held(now, lambda start, end, _: Judgement(start, end, findings=(before,))) == (
-        {0: NOON - HOUR} if kept else {}
+    def alone(start: float, end: float, _: str) -> Judgement:
+        return Judgement(start, end, findings=(before,))
+
+    assert shown(Judgement(NOON - DAY, NOON, watch=(row("a", "lead"),)), alone) == (
+        ({"a"}, {"a": NOON - HOUR}) if kept else (set(), {})
     )
+    assert shown(Judgement(NOON - DAY, NOON, findings=(row("a", "lead"),)), alone)[0] == ({"a"} if kept else set())
+
+
+def test_a_group_whose_data_begin_late_has_its_own_grid() -> None:
+    asked: list[tuple[float, float]] = []
+
+    def alone(start: float, end: float, _: str) -> Judgement:
+        asked.append((start, end))
+        return Judgement(start, end)
+
+    late = Judgement(NOON - DAY, NOON, findings=(row("a"),), begins={"g": NOON - 2 * HOUR})
+    assert shown(late, alone) == (set(), {})
+    assert asked == [(NOON - 2 * HOUR - 300, NOON - 300)]
 
 
 def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
     assert instants(NOON - DAY, NOON) == tuple(NOON - k * HOUR for k in range(1, 7))
-    assert instants(NOON - DAY + 1, NOON + 1) == tuple(NOON - k * HOUR for k in range(6))
+    assert instants(NOON - DAY + 1, NOON + 1) == tuple(NOON - k * HOUR for k in range(1, 7))
+    assert instants(NOON - DAY + 1799, NOON + 1799) == tuple(NOON - k * HOUR for k in range(1, 7))
+    assert instants(NOON - DAY + 1800, NOON + 1800) == tuple(NOON - k * HOUR for k in range(6))
     assert instants(NOON - DAY + HOUR, NOON + HOUR) == tuple(NOON - k * HOUR for k in range(6))
     assert instants(NOON - 900, NOON)[:2] == (NOON - 60, NOON - 120)
     assert {at % (7 * HOUR) for at in instants(NOON - 7 * DAY, NOON)} == {0.0}
     assert reach(NOON - DAY, NOON) == NOON - 30 * HOUR
 
 
-def test_a_leak_at_the_limit_comes_once_and_stays() -> None:
-    spec = FAMILIES["busy-cache"].build(Terms(701014, 48, 600, 4, 0.25)).spec
+def test_a_leak_at_the_limit_comes_at_the_second_instant_and_stays() -> None:
+    spec = FAMILIES["busy-cache"].build(Terms(701013, 48, 600, 4, 0.25)).spec
     source = Fleet(spec, cached=len(spec.nodes))
-    hours = range(17, 28)
+    hours = range(10, 38)
     spans = {hour: (spec.start + hour * HOUR - DAY, spec.start + hour * HOUR) for hour in hours}
     by_itself = [
         judge_alone(source, start=start, end=end, group=None, settings=SETTINGS) for start, end in spans.values()
@@ -133,15 +175,19 @@ def test_a_leak_at_the_limit_comes_once_and_stays() -> None:
     leaks = {(one.node, one.cache) for judged in by_itself for one in judged.findings}
     assert len(leaks) == 1
     there = [bool(judged.findings) for judged in by_itself]
-    shown = "".join(str(int(one)) for one in there).strip("0")
-    assert "0" in shown, "by itself this leak hovers no more: take another"
+    assert "0" in "".join(str(int(one)) for one in there).strip("0"), "by itself this leak hovers no more: take another"
     kept = [judge(source, start=start, end=end, group=None, settings=SETTINGS) for start, end in spans.values()]
     first = there.index(True)
+    assert there[first + 1]
+    assert by_itself[first].findings[0].score < SURE
     assert [[(one.node, one.cache) for one in judged.findings] for judged in kept] == [
-        list(leaks) if number >= first else [] for number in range(len(hours))
+        list(leaks) if number > first else [] for number in range(len(hours))
     ]
+    assert kept[first].watch[0].evidence == {**by_itself[first].findings[0].evidence, "not_passed": "confirmed"}
     for number, (judged, alone) in enumerate(zip(kept, by_itself, strict=True)):
         last = max((k for k in range(number + 1) if there[k]), default=None)
+        if number == first:
+            continue
         if there[number] or last is None:
             assert judged == alone
         else:
