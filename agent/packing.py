@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 from common.snapshot import Snapshot, to_wire
 
@@ -40,16 +41,21 @@ class Fresh:
     def full(self) -> bytes:
         """As a spool keeps it."""
         if self._packed is None:
-            self._packed = pack(_json(self.snapshot))
+            self._packed = pack(_text(to_wire(self.snapshot)))
         return self._packed
 
     def short(self, layout: str) -> bytes:
         """Without the columns that the hash stands for: about 1 KB of 235 caches.
 
         Words and numbers have a Huffman code each (Z_BLOCK ends the first one's block), and numbers are spelled rather
-        than referred to where a match is short (Z_FILTERED): 6 % less, which is what brings busy nodes below 1,100.
+        than referred to where a match is short (Z_FILTERED): 6 % less. Another 2 % are a time as a number and a group
+        that goes without saying. Together they bring busy nodes below 1,100.
         """
-        text = _json(self.snapshot, layout=layout)
+        wire = to_wire(self.snapshot, layout=layout)
+        wire["taken_at"] = round(self.snapshot.taken_at, 3)
+        if wire["group"] == "default":
+            del wire["group"]
+        text = _text(wire)
         numbers = text.index("[", text.rindex(layout)) + 1
         squeeze = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, SMALL, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
         words = squeeze.compress(text[:numbers].encode()) + squeeze.flush(zlib.Z_BLOCK)
@@ -75,5 +81,5 @@ def pack_array(entries: Sequence[Entry]) -> bytes:
     return b"".join(parts)
 
 
-def _json(snapshot: Snapshot, *, layout: str | None = None) -> str:
-    return json.dumps(to_wire(snapshot, layout=layout), separators=(",", ":"))
+def _text(wire: dict[str, Any]) -> str:
+    return json.dumps(wire, separators=(",", ":"))

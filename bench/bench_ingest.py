@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from agent.packing import Fresh
 from common.errors import ServerError
 from common.snapshot import Snapshot, layout_hash, to_wire
 from server.demo_server import ServerProcess
@@ -91,12 +92,17 @@ def pack(what: object) -> bytes:
     return gzip.compress(json.dumps(what, separators=(",", ":")).encode(), 6)
 
 
-def full(snapshot: Snapshot) -> dict[str, Any]:
-    return to_wire(snapshot)
+def full(snapshot: Snapshot) -> bytes:
+    """As agents send it before the server knows the layout."""
+    return Fresh(snapshot).full()
 
 
-def short(snapshot: Snapshot) -> dict[str, Any]:
-    """As agents send it once the server knows the layout."""
+def short(snapshot: Snapshot) -> bytes:
+    """As agents send it from then on."""
+    return Fresh(snapshot).short(layout_hash(snapshot.caches))
+
+
+def short_wire(snapshot: Snapshot) -> dict[str, Any]:
     return to_wire(snapshot, layout=layout_hash(snapshot.caches))
 
 
@@ -106,19 +112,21 @@ def batches(wires: Sequence[dict[str, Any]]) -> list[bytes]:
 
 def costs(server: Server, snapshots: int) -> Iterator[tuple[str, ...]]:
     """Rows: what, CPU-s per 1,000 snapshots, pushes a second, p50 and p99 of an answer, bytes of body a snapshot."""
-    forms: list[tuple[str, Callable[[Snapshot], dict[str, Any]], int]] = [
+    forms: list[tuple[str, Callable[[Snapshot], bytes], int]] = [
         (f"{name}, {connections} connection{'s' if connections > 1 else ''}", form, connections)
         for name, form in (("singly, layout form", short), ("singly, full form", full))
         for connections in (1, 8, 64)
     ]
     # Every layout is known, and everything is loaded, before the first is timed.
     warm = stream(99, 200)
-    server.post([pack(full(s)) for s in warm] + batches([full(s) for s in stream(98, 100)]), 4)
+    server.post([full(s) for s in warm] + batches([to_wire(s) for s in stream(98, 100)]), 4)
     for seed, (name, form, connections) in enumerate(forms):
-        bodies = [pack(form(s)) for s in stream(seed, snapshots)]
+        bodies = [form(s) for s in stream(seed, snapshots)]
         yield timed(server, name, bodies, snapshots, connections)
-    for seed, (name, form) in enumerate((("layout form", short), ("full form", full)), len(forms)):
-        bodies = batches([form(s) for s in stream(seed, snapshots)])
+    batched: tuple[tuple[str, Callable[[Snapshot], dict[str, Any]]], ...]
+    batched = (("layout form", short_wire), ("full form", to_wire))
+    for seed, (name, wire) in enumerate(batched, len(forms)):
+        bodies = batches([wire(s) for s in stream(seed, snapshots)])
         yield timed(server, f"in batches of {BATCH}, {name}", bodies, snapshots, 1)
 
 
@@ -134,10 +142,10 @@ def timed(server: Server, name: str, bodies: Sequence[bytes], snapshots: int, co
 def memory_per_node(server: Server, nodes: int) -> float:
     """KB resident that each of so many new nodes adds, with one snapshot each."""
     (pattern,) = stream(97, 1)
-    server.post([pack(full(pattern))], 1)
+    server.post([full(pattern)], 1)
 
     def crowd(first: int, count: int) -> list[bytes]:
-        return batches([short(replace(pattern, node=f"crowd{first + i}", boot_id=f"b{i}")) for i in range(count)])
+        return batches([short_wire(replace(pattern, node=f"crowd{first + i}", boot_id=f"b{i}")) for i in range(count)])
 
     server.post(crowd(0, 500), 1)
     before = server.resident()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from statistics import median
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.packing import Entry, Fresh, in_full, pack, pack_array, unpack
 from common.snapshot import layout_hash, to_wire
+from common.times import parse_time
 from tests.factories import fleet_snapshots, make_caches, make_fleet, make_snapshot
 
 SNAPSHOT = make_snapshot()
@@ -28,15 +30,26 @@ def test_the_full_form_is_a_line_of_ndjson() -> None:
     assert json.loads(text) == to_wire(SNAPSHOT)
 
 
+def meant(wire: dict[str, Any]) -> dict[str, Any]:
+    """As who reads it by the contract: a time is text or a number, and a group there is always."""
+    return {**wire, "taken_at": parse_time(str(wire["taken_at"])), "group": wire.get("group", "default")}
+
+
 @settings(deadline=None, derandomize=True)
 @given(
+    group=st.sampled_from(["default", "lvs"]),
+    taken_at=st.integers(0, 4 * 10**12),
     labels=st.dictionaries(st.text() | st.just(HASH), st.text() | st.just(f'["{HASH}"'), max_size=3),
     counts=st.lists(st.integers(0, 2**63 - 1), max_size=9),
 )
-def test_the_short_form_is_the_wire_s(labels: dict[str, str], counts: list[int]) -> None:
+def test_the_short_form_means_what_the_wire_s_does(
+    group: str, taken_at: int, labels: dict[str, str], counts: list[int]
+) -> None:
     caches = make_caches(**{f"c{at}": (count, count, 64) for at, count in enumerate(counts)})
-    snapshot = make_snapshot(labels=labels, caches=caches)
-    assert json.loads(gzip.decompress(Fresh(snapshot).short(HASH))) == to_wire(snapshot, layout=HASH)
+    snapshot = make_snapshot(group=group, taken_at=taken_at / 1000, labels=labels, caches=caches)
+    short = json.loads(gzip.decompress(Fresh(snapshot).short(HASH)))
+    assert meant(short) == meant(to_wire(snapshot, layout=HASH))
+    assert ("group" in short) == (group != "default")
 
 
 def test_an_array_takes_both_kinds() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from common.times import parse_time
 from tests.agent.conftest import Kernel
 from tests.agent.fake_server import Answer, FakeServer, serve
 
@@ -51,8 +52,8 @@ def spooled(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(gzip.decompress(path.read_bytes())) for path in sorted((tmp_path / "spool").glob("0*.gz"))]
 
 
-def sent(server: FakeServer) -> list[str]:
-    return [snapshot["taken_at"] for request in server.received for snapshot in request.snapshots]
+def sent(server: FakeServer) -> list[float]:
+    return [parse_time(str(snapshot["taken_at"])) for request in server.received for snapshot in request.snapshots]
 
 
 def ended(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
@@ -67,7 +68,7 @@ def test_a_signal_while_the_server_hangs_loses_nothing(kernel: Kernel, tmp_path:
     with serve(Answer(), Answer(hang=True)) as server, running(command(kernel, tmp_path, server.url)) as process:
         until(lambda: len(server.received) == 2)
         log = ended(process, number)
-        assert [s["taken_at"] for s in spooled(tmp_path)] == sent(server)[1:]
+        assert [parse_time(s["taken_at"]) for s in spooled(tmp_path)] == sent(server)[1:]
     assert "stopped; 1 snapshot kept in" in log
     assert "Traceback" not in log
 
@@ -87,7 +88,7 @@ def test_kill_9_while_the_server_is_away_loses_nothing(kernel: Kernel, tmp_path:
         until(lambda: len(spooled(tmp_path)) >= 2)
         process.kill()
         process.wait()
-    kept = [s["taken_at"] for s in spooled(tmp_path)]
+    kept = [parse_time(s["taken_at"]) for s in spooled(tmp_path)]
     with serve() as server, running(command(kernel, tmp_path, server.url)) as process:
         until(lambda: len(sent(server)) > len(kept))
         ended(process)
