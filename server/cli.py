@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,6 +24,7 @@ from common.sizes import parse_size
 from common.times import parse_duration
 from server.analysis.types import AnalysisSettings
 from server.app import create_app
+from server.connection import Connection
 from server.settings import ServerSettings, default_store
 from server.storage import Retention, init_store
 
@@ -31,6 +33,8 @@ __all__ = ["OPTIONS", "ready_line", "run", "settings_from"]
 KEEP_ALIVE_SECONDS = 75
 """Longer than the agent's 70 s, so that it is the agent who lets an idle connection go."""
 GRACE_SECONDS = 10
+UNREAD_SECONDS = 60
+"""After so long without a byte of its answer taken a reader is cut off: what it leaves unread is kept in memory."""
 _log = logging.getLogger("slabhound.server")
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LEVELS = ("debug", "info", "warning", "error")
@@ -156,7 +160,7 @@ def run(options: Namespace) -> int:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -168,9 +172,17 @@ def run(options: Namespace) -> int:
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=2048,
         )
+        _allow_connections()
         _spare_garbage_collection()
         _Server(config, ready_line(listener), sys.stderr).run(sockets=[listener])
     return 0
+
+
+def _allow_connections() -> None:
+    """As many open files as may be: every agent keeps a connection, and 1,024 is the usual bound."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _spare_garbage_collection() -> None:
@@ -223,11 +235,14 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        listener = socket.create_server(address[:2], family=family, backlog=2048)
     except (OSError, UnicodeError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         hint = "is another server running? choose another --port" if "in use" in reason else "see --host and --port"
         raise ConfigError(f"cannot listen on {host} port {port}: {reason} ({hint})") from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
+    return listener
 
 
 def _is_loopback(host: str) -> bool:

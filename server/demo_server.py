@@ -45,18 +45,27 @@ class RunningServer:
 class ServerProcess:
     """`slabhound server` on loopback. A context manager: leaving it ends the process."""
 
-    def __init__(self, folder: Path, *, port: int = 0, options: tuple[str, ...] = (), patience: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        options: tuple[str, ...] = (),
+        patience: float = 30.0,
+        module: str = "common.cli",
+    ) -> None:
         """Starts it and waits up to `patience` seconds until it is ready.
 
         `folder` holds the store (`slabhound.db`) and what the process says (`server.log`). Settings from this
-        process's environment are not handed on. Raises ServerError when it does not come up.
+        process's environment are not handed on. `module` is run in place of the command line. Raises ServerError when
+        it does not come up.
         """
         self.address = ""
         self._log = folder / "server.log"
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SLABHOUND_")}
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environ.get("PYTHONPATH", "")]))
         environ["PYTHONUNBUFFERED"] = "1"
-        command = [sys.executable, "-P", "-m", "common.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "-P", "-m", module, "server", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--store", f"sqlite:///{(folder / 'slabhound.db').absolute()}", *options]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603 - this very program, no shell

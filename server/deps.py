@@ -36,6 +36,7 @@ __all__ = [
     "Stored",
     "TimeQuery",
     "WindowQuery",
+    "as_json",
     "json_response",
     "problem_responses",
     "read_cursor",
@@ -97,7 +98,7 @@ class Parts:
         """What an analysis gives; its time is measured.
 
         Equal questions that wait for a thread are answered together. One that was begun is never joined: it may not
-        have seen what was stored since.
+        have seen what was stored since. Raises Problem when it takes too long, or too many wait.
         """
         key = (report, question)
         shared = self._waiting.get(key)
@@ -110,7 +111,12 @@ class Parts:
 
             shared = self._waiting[key] = asyncio.ensure_future(self.analysts.run(work))
             shared.add_done_callback(lambda done: self._forget(key, done))
-        answer: T = await asyncio.shield(shared)
+        seconds = self.settings.question_seconds
+        try:
+            answer: T = await asyncio.wait_for(asyncio.shield(shared), seconds)
+        except TimeoutError:
+            detail = f"no answer after {seconds:g} s: ask for a shorter window or one group, or come again"
+            raise Problem("busy", detail, headers={"Retry-After": "30"}) from None
         return answer
 
     def _forget(self, key: Hashable, done: asyncio.Future[Any]) -> None:
@@ -169,9 +175,14 @@ CursorQuery = Annotated[str | None, Query(description="`next` of the page before
 GroupQuery = Annotated[str | None, Query(description="Name of a group; all groups when absent.", max_length=128)]
 
 
-def json_response(model: BaseModel) -> Response:
-    """A report as it stands, without FastAPI validating it once more."""
-    return Response(model.model_dump_json(), media_type="application/json")
+def as_json(model: BaseModel) -> bytes:
+    """A report as it is sent; done where it was made, as a long one would hold up the event loop."""
+    return model.model_dump_json().encode()
+
+
+def json_response(body: bytes) -> Response:
+    """What `as_json` gave, without FastAPI validating it once more."""
+    return Response(body, media_type="application/json")
 
 
 def write_cursor(*key: str | float) -> str:

@@ -35,6 +35,8 @@ class ServerSettings:
     """Bytes of bodies being taken in at once; past it senders get 503 and come again."""
     body_seconds: float = 30.0
     """A body must have come in by then."""
+    question_seconds: float = 300.0
+    """An analysis is waited for so long; it goes on, but who asked is told to come again."""
     maintenance_seconds: float = 60.0
     log_level: str = "warning"
     access_log: bool = False

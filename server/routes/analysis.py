@@ -17,6 +17,7 @@ from server.deps import (
     Problem,
     TimeQuery,
     WindowQuery,
+    as_json,
     json_response,
     problem_responses,
     read_cursor,
@@ -52,11 +53,11 @@ async def get_outliers(
 ) -> Response:
     """The cross-node outlier report: computed from the data alone, so the same data give the same report."""
 
-    def report() -> Report:
+    def report() -> bytes:
         now = _now(parts)
         end = now if at is None else at
         judgement = parts.answers.judgement(max(0.0, end - window), end, group)
-        return lay_out(judgement, limit=limit, generated_at=now)
+        return as_json(lay_out(judgement, limit=limit, generated_at=now))
 
     return json_response(await parts.analyse((window, group, at, limit), "outliers", report))
 
@@ -81,12 +82,12 @@ async def get_caches(
     key = read_cursor(cursor, float, int)
     asked, skip = (key[0], key[1]) if key else (at, 0)
 
-    def page() -> CacheList:
+    def page() -> bytes:
         end = _now(parts) if asked is None else asked
         start = max(0.0, end - window)
         items = lay_out_caches(parts.answers.caches(start, end, group))
         more = write_cursor(float(end), skip + limit) if len(items) > skip + limit else None
-        return CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more)
+        return as_json(CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more))
 
     return json_response(await parts.analyse((window, group, asked, limit, skip), "caches", page))
 
@@ -118,15 +119,14 @@ async def get_compare(
 
         def work() -> bytes:
             found = parts.answers.compare(cache, start, end, group, points)
-            laid_out = lay_out_compare(found, limit=limit)
-            return laid_out.model_dump_json().encode() if found.nodes else b""
+            return as_json(lay_out_compare(found, limit=limit)) if found.nodes else b""
 
         return parts.answers.sent(("compare", cache, points, limit), start, end, group, work)
 
     body = await parts.analyse((cache, window, group, at, points, limit), "compare", report)
     if not body:
         raise Problem("unknown-cache", f"no node lists {cache!r} in this window: GET /api/v1/caches lists them")
-    return Response(body, media_type="application/json")
+    return json_response(body)
 
 
 def _now(parts: Parts) -> float:

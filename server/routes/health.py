@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from server.deps import PartsDep, Problem, json_response, problem_responses
+from server.deps import PartsDep, Problem, as_json, json_response, problem_responses
 
 __all__ = ["health", "metrics"]
 
@@ -37,7 +37,7 @@ class Ready(BaseModel):
 )
 async def get_healthz(parts: PartsDep) -> Response:
     """Asks nothing of the store."""
-    return json_response(Alive(status="ok", version=parts.version))
+    return json_response(as_json(Alive(status="ok", version=parts.version)))
 
 
 @health.get(
@@ -53,9 +53,8 @@ async def get_readyz(parts: PartsDep) -> Response:
     status = await parts.read(parts.store.status)
     if not status.writable:
         raise Problem("store-full", status.problem or "the store is not writable", headers={"Retry-After": "30"})
-    return json_response(
-        Ready(status="ok", nodes=status.nodes, snapshots=status.snapshots, bytes_on_disk=status.bytes_on_disk)
-    )
+    ready = Ready(status="ok", nodes=status.nodes, snapshots=status.snapshots, bytes_on_disk=status.bytes_on_disk)
+    return json_response(as_json(ready))
 
 
 @metrics.get(

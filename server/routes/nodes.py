@@ -6,7 +6,7 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from common.slabinfo import format_slabinfo
 from common.times import format_time, parse_time
@@ -19,6 +19,7 @@ from server.deps import (
     Problem,
     Stored,
     TimeQuery,
+    as_json,
     json_response,
     problem_responses,
     read_cursor,
@@ -58,7 +59,7 @@ async def get_nodes(
     """Group, labels, kernel, boot, uptime, last seen, stale or not, clock offset, slab bytes of every node."""
     after = read_cursor(cursor, str)
 
-    def page() -> NodeList:
+    def page() -> bytes:
         now = parts.clock()
         states = [
             state
@@ -66,7 +67,7 @@ async def get_nodes(
             if (group is None or state.group == group) and (after is None or state.node > after[0])
         ]
         more = write_cursor(states[limit - 1].node) if len(states) > limit else None
-        return NodeList(items=[node_item(state, now) for state in states[:limit]], next=more)
+        return as_json(NodeList(items=[node_item(state, now) for state in states[:limit]], next=more))
 
     return json_response(await parts.read(page))
 
@@ -91,14 +92,14 @@ async def get_snapshots(
     _in_order(start, end)
     key = read_cursor(cursor, float, str)
 
-    def page() -> SnapshotList:
+    def page() -> bytes:
         after = None if key is None else (key[0], key[1])
         found = parts.store.instants(node, start, end, after=after, limit=limit + 1)
         if not found:
             _known(parts, node)
         last = found[limit - 1] if len(found) > limit else None
         more = write_cursor(float(last.taken_at), last.boot) if last else None
-        return SnapshotList(items=[snapshot_item(instant) for instant in found[:limit]], next=more)
+        return as_json(SnapshotList(items=[snapshot_item(instant) for instant in found[:limit]], next=more))
 
     return json_response(await parts.read(page))
 
@@ -123,11 +124,13 @@ async def get_snapshot(
 ) -> Response:
     """The newest snapshot at or before an instant. Before history, the answer names the first instant."""
     instant = _instant(at, "/path/at")
-    stored = await parts.read(_at, parts, node, instant)
-    headers = {"Vary": "Accept"}
-    if wants_text(request):
-        return PlainTextResponse(format_slabinfo(stored.snapshot.caches), headers=headers)
-    return Response(json.dumps(stored_snapshot(stored)), headers=headers, media_type="application/json")
+    text = wants_text(request)
+
+    def snapshot() -> str:
+        stored = _at(parts, node, instant)
+        return format_slabinfo(stored.snapshot.caches) if text else json.dumps(stored_snapshot(stored))
+
+    return _either(await parts.read(snapshot), text=text)
 
 
 @router.get(
@@ -162,21 +165,23 @@ async def get_diff(
     since = None if start is None else _instant(start, "/query/from")
     until = None if end is None else _instant(end, "/query/to")
     _in_order(since, until)
+    text = wants_text(request)
 
-    def difference() -> DiffReport:
+    def difference() -> str | bytes:
         old = parts.store.first(node) if start is None else _at(parts, node, since)
         if old is None:
             raise _unknown(node)
         new = _at(parts, node, until)
         _in_order(old.snapshot.taken_at, new.snapshot.taken_at)
-        return build_diff(old, new, metric)
+        report = build_diff(old, new, metric)
+        return slabdiff_text(report) if text else as_json(report)
 
-    report = await parts.read(difference)
-    if wants_text(request):
-        return PlainTextResponse(slabdiff_text(report), headers={"Vary": "Accept"})
-    response = json_response(report)
-    response.headers["Vary"] = "Accept"
-    return response
+    return _either(await parts.read(difference), text=text)
+
+
+def _either(body: str | bytes, *, text: bool) -> Response:
+    """An answer that Accept chose the form of."""
+    return Response(body, headers={"Vary": "Accept"}, media_type="text/plain" if text else "application/json")
 
 
 def _in_order(start: float | None, end: float | None) -> None:

@@ -235,3 +235,21 @@ def test_the_store_lies_in_the_systems_folder_or_the_users(tmp_path: Path) -> No
     assert default_store(user, system=closed) == "sqlite:////users/one/.local/share/slabhound/slabhound.db"
     data = {"XDG_DATA_HOME": "/data"}
     assert default_store(data, system=closed) == "sqlite:////data/slabhound/slabhound.db"
+
+
+def test_a_question_that_takes_too_long_is_no_longer_waited_for() -> None:
+    class Slow(MemoryStore):
+        gate = threading.Event()
+
+        def window(self, *_: Any, **__: Any) -> list[Any]:
+            assert self.gate.wait(30)
+            return []
+
+    async def main() -> None:
+        async with aggregator(ServerSettings(question_seconds=0.01), store=Slow()) as a:
+            problem = assert_problem(await a.get("/outliers"), "busy")
+            assert "shorter window" in problem["detail"]
+            assert (await a.post(wire())).status_code == 201
+            Slow.gate.set()
+
+    asyncio.run(main())

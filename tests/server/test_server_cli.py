@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -73,6 +74,16 @@ def test_a_server_serves_over_keep_alive_connections_and_ends_in_order(tmp_path:
             assert response.json()["taken_at"] == f"1970-01-01T00:{'16:59' if number == 1 else '33:39'}.000Z"
             process.terminate()
             assert process.wait(30) == 0
+
+
+def test_it_may_hold_as_many_connections_as_the_machine_allows(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(500, before[1]), before[1]))
+    try:
+        with serving("--store", f"sqlite:///{tmp_path}/a.db") as (_, process):
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_ctrl_c_ends_it_in_order_too(tmp_path: Path) -> None:
