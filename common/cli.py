@@ -152,7 +152,7 @@ def _command(
     module = import_module(COMMANDS[name].module)
     screen = Screen(out, err, environ)
     try:
-        options = build_parser(name, module, width=screen.width).parse_args(rest)
+        options = build_parser(name, module, width=screen.width).parse_intermixed_args(rest)
     except SystemExit as done:  # after --help
         return int(done.code or 0)
     path = options.config or config or environ.get("SLABHOUND_CONFIG") or None

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.config import Option
-from common.errors import ConfigError
+from common.errors import ConfigError, StoreError
 from common.terminal.progress import Progress
 from common.terminal.units import count, counted
 from server.storage import open_store
 from server.storage.base import Appended, Received, Store
+from server.storage.open import sqlite_path
 
 __all__ = ["OPTIONS", "Copied", "copy", "run"]
 
@@ -46,6 +47,8 @@ def run(options: Namespace) -> int:
             raise ConfigError(f"copy needs --{name} URL: see slabhound copy --help")
     if given["from"] == given["to"]:
         raise ConfigError("copy --from and --to name the same store: name two")
+    if not given["from"].startswith("clickhouse://") and not sqlite_path(given["from"]).exists():
+        raise StoreError(f"copy --from {given['from']}: there is no such store")
     source = open_store(given["from"], password_file=_path(given["from_password_file"]))
     try:
         target = open_store(given["to"], password_file=_path(given["to_password_file"]))

@@ -31,21 +31,25 @@ OPTIONS: tuple[Option, ...] = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=("check", "vacuum", "backup"), help="what to do")
-    parser.add_argument("file", nargs="?", metavar="FILE", help="where the backup goes; must not exist yet")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="backup: where it goes, must not exist yet; check and vacuum: the store's file, in place of --store",
+    )
 
 
 def run(options: Namespace) -> int:
     """Gives the exit status: 1 when a check found problems. Raises ConfigError, StoreError."""
     url = options.store or default_store(os.environ)
+    backup = options.action == "backup"
+    if backup and options.file is None:
+        raise ConfigError("store backup: name the file it goes to: slabhound store backup FILE")
+    if options.file is not None and not backup:
+        url = f"sqlite:///{options.file}"
     if url.startswith("clickhouse://"):
         raise ConfigError("store: this is for SQLite; ClickHouse has tools of its own (CHECK TABLE, BACKUP)")
     path = sqlite_path(url)
-    if (options.action == "backup") != (options.file is not None):
-        raise ConfigError(
-            "store backup: name the file it goes to: slabhound store backup FILE"
-            if options.file is None
-            else f"store {options.action} takes no FILE: name the store with --store"
-        )
     screen: Screen = options.screen
     if options.action == "check":
         return _check(path, screen)

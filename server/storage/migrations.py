@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import StoreError
+from server.storage.connections import connect
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "migrate"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "applied", "check", "migrate"]
 
 APPLICATION_ID = 0x536C6162
 """`Slab`, in the file's header: what tells a store from any other SQLite file."""
@@ -74,6 +75,19 @@ def check(db: sqlite3.Connection, path: Path, migrations: Migrations = MIGRATION
     unknown = {name for (name,) in db.execute("SELECT name FROM migrations")} - {name for name, _ in migrations}
     if unknown:
         raise StoreError(f"{path} was written by a newer slabhound ({max(unknown)}): upgrade this one")
+
+
+def applied(path: Path) -> list[str]:
+    """The migrations of the store at `path`, oldest first; none where there is no store yet."""
+    if not path.exists():
+        return []
+    db = connect(path, readonly=True)
+    try:
+        return [name for (name,) in db.execute("SELECT name FROM migrations ORDER BY applied_at, rowid")]
+    except sqlite3.Error:  # opening it says what is wrong
+        return []
+    finally:
+        db.close()
 
 
 def migrate(db: sqlite3.Connection, now: float, migrations: Migrations = MIGRATIONS) -> None:

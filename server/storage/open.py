@@ -61,5 +61,8 @@ def init_store(url: str, *, retention: Retention, password_file: Path | None = N
         from server.storage.clickhouse import Target, init  # noqa: PLC0415 - SQLite's users need none of it
 
         return init(Target.parse(url, password_file=password_file), retention)
+    from server.storage.migrations import applied  # noqa: PLC0415 - ClickHouse's users need none of it
+
+    before = applied(sqlite_path(url))
     open_store(url, retention=retention).close()  # which does all of it
-    return []
+    return [name for name in applied(sqlite_path(url)) if name not in before]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import sqlite3
 import threading
@@ -20,6 +21,7 @@ from server.storage.connections import connect, translate
 
 __all__ = ["Work", "Writer"]
 
+_log = logging.getLogger("slabhound.storage")
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, Changes], T]
 """Runs inside a transaction. It raises a SlabhoundError only before it has changed anything; any other error undoes
@@ -122,7 +124,9 @@ class Writer:
             self._undo(error, [job for job in jobs if not job.future.done()])
             return
         changes.publish()
-        self.problem = None
+        if self.problem is not None:
+            _log.warning("store %s takes snapshots again", self._path)
+            self.problem = None
         self.counters["commits"] += 1
         self.counters["commit_seconds"] += time.perf_counter() - began  # type: ignore[assignment] # seconds, not a count
         for job, result in done:
@@ -139,6 +143,8 @@ class Writer:
         except (sqlite3.Error, StoreError) as again:
             plain = translate(again, self._path) if isinstance(again, sqlite3.Error) else again
         if isinstance(plain, StoreError):
+            if self.problem is None:  # said once; /readyz and /metrics go on saying it
+                _log.error("%s", plain)
             self.problem = str(plain)
         if len(jobs) > 1 and not isinstance(plain, StoreFullError):
             for job in jobs:  # one of them is at fault: the others shall not pay for it

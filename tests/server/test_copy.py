@@ -57,6 +57,13 @@ def test_what_is_hidden_is_counted(tmp_path: Path) -> None:
     assert "1 not copied: another boot's snapshot of the same instant hides them" in said
 
 
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    status, out, err = run("--from", f"sqlite:///{tmp_path}/none.db", "--to", f"sqlite:///{tmp_path}/new.db")
+    assert (status, out) == (2, "")
+    assert err == f"slabhound: copy --from sqlite:///{tmp_path}/none.db: there is no such store\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_says_what_is_missing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/one.db"
     assert run("--from", url) == (2, "", "slabhound: copy needs --to URL: see slabhound copy --help\n")

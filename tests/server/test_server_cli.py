@@ -23,6 +23,7 @@ from common.cli import main
 from common.config import resolve
 from common.errors import ConfigError
 from server.cli import OPTIONS, settings_from
+from server.storage.migrations import MIGRATIONS
 from tests.server.harness import assert_problem, wire
 
 
@@ -112,6 +113,13 @@ def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
     assert f"{tmp_path}/file" in ends("--port", "0", "--store", f"sqlite:///{tmp_path}/file/a.db")
     assert "sqlite:///" in ends("--port", "0", "--store", "postgres://x")
     assert f"{tmp_path}/none" in ends("--port", "0", "--store", store, "--token-file", f"{tmp_path}/none")
+
+
+def test_init_says_what_it_made(tmp_path: Path) -> None:
+    for made in (", ".join(name for name, _ in MIGRATIONS), "nothing was to do"):
+        said = io.StringIO()
+        assert main(["server", "--init", "--store", f"sqlite:///{tmp_path}/a.db"], environ={}, stdout=said) == 0
+        assert said.getvalue() == f"the store is ready ({made})\n"
 
 
 def settled(**given: Any) -> Any:

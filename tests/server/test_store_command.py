@@ -60,6 +60,9 @@ def test_backup_and_vacuum(url: str, tmp_path: Path) -> None:
     )
     assert slabhound("check", "--store", f"sqlite:///{into}")[0] == 0
     assert slabhound("vacuum", "--store", f"sqlite:///{into}")[0] == 0
+    assert slabhound("check", str(into))[:2] == slabhound("check", "--store", f"sqlite:///{into}")[:2]
+    assert slabhound("vacuum", str(into))[0] == 0
+    assert slabhound("backup", "--store", url, str(tmp_path / "second.db"))[0] == 0
     says = f"slabhound: store {tmp_path}/store.db is in use by another process: stop it or name another file\n"
     assert slabhound("vacuum", "--store", url) == (2, "", says)
     running.close()
@@ -72,7 +75,7 @@ def test_backup_and_vacuum(url: str, tmp_path: Path) -> None:
         (["vacuum", "--store", "sqlite:///none.db"], "store none.db: there is none: name it with --store"),
         (["check", "--store", "clickhouse://h/d"], "store: this is for SQLite"),
         (["backup"], "store backup: name the file it goes to: slabhound store backup FILE"),
-        (["check", "x.db"], "store check takes no FILE: name the store with --store"),
+        (["check", "none.db"], "store none.db: there is none: name it with --store"),
         (["mend"], "argument action: invalid choice: 'mend'"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -48,6 +49,8 @@ class Client:
                     "store clickhouse:// needs its client: pip install 'slabhound[server,clickhouse]'"
                 ) from None
             raise
+        # What it would write to standard error by itself is in the errors it raises.
+        logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
         self.target = target
         self._errors = ClickHouseError
         with self._plain():
@@ -82,7 +85,8 @@ class Client:
         found = re.search(r"[Cc]ode:? (\d+)", text)
         code = int(found[1]) if found else None
         if code is None:
-            reason = re.sub(r"<[^>]*object at[^>]*>:? ?", "", text)[:200]
+            caused = re.search(r"\[Errno -?\d+\] ([^'\")]+)", text)
+            reason = caused[1] if caused else re.sub(r"<[^>]*object at[^>]*>:? ?", "", text)[:200]
             return LostAnswerError(f"store {self.target} does not answer ({reason}): is it running?")
         said = re.sub(r"^.*?DB::Exception: |\. \([A-Z_]+\) \(version .*$", "", text)[:300]
         if code in {279, 210, 209, 198}:  # all connection tries failed, network error, socket timeout, DNS

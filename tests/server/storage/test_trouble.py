@@ -41,7 +41,9 @@ def pages(store: SqliteStore, limit: int) -> None:
     store._writer.submit(lambda db, _: db.execute(f"PRAGMA max_page_count = {limit}")).result(20)
 
 
-def test_a_full_disk_refuses_and_recovers_by_itself(store: SqliteStore, tmp_path: Path) -> None:
+def test_a_full_disk_refuses_and_recovers_by_itself(
+    store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store.append([received(snapshot("a", START))]).result(20)
     pages(store, 1)  # no less than it has now
     refused, failure = 0, None
@@ -59,6 +61,7 @@ def test_a_full_disk_refuses_and_recovers_by_itself(store: SqliteStore, tmp_path
     assert status.snapshots == refused
     assert store.append([received(snapshot("a", START + 500))]).result(20).stored == 1
     assert store.status().writable
+    assert caplog.messages == [says, f"store {tmp_path}/store.db takes snapshots again"]
     assert store.nodes()[0].taken_at == START + 500
     found = store.at("a", START + refused)
     assert found is not None
