@@ -56,7 +56,7 @@ class Maintenance:
             self._writer.submit(partial(self._begin, now=milliseconds(now))).result()
             self._seal(milliseconds(now))
             self._forget(now)
-            self._repeat(give_back, "pages_given_back", times=20)  # 40 MB; the next round goes on
+            self._repeat(give_back, "pages_given_back", times=20)  # 20 MB; the next round goes on
 
     def _begin(self, db: sqlite3.Connection, _: Changes, now: int) -> None:
         """Writes something, so that a disk that was full and has room again is noticed without an agent's help."""

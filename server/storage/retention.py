@@ -27,7 +27,7 @@ __all__ = [
 _DAY = 86400.0
 _SLICE = 200
 """Rows or pages a transaction deletes."""
-_SPARE = 2500
+_SPARE = 5000
 """Pages (10 MB) that may always lie free."""
 
 

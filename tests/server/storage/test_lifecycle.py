@@ -55,6 +55,21 @@ def test_a_store_of_every_released_schema_opens_forward(tmp_path: Path, version:
     assert problems(path) == []
 
 
+def test_vacuum_gives_an_old_store_the_pages_of_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    db = sqlite3.connect(path)
+    db.executescript("PRAGMA page_size = 4096;" + (RELEASED / "2026-11-first.sql").read_text(encoding="utf-8"))
+    db.close()
+    open_store(f"sqlite:///{path}").close()
+    vacuum(path, quiet)
+    open_store(f"sqlite:///{tmp_path}/new.db").close()
+    for file in (path, tmp_path / "new.db"):
+        db = sqlite3.connect(file)
+        assert db.execute("PRAGMA page_size").fetchone() == (2048,)
+        db.close()
+    assert problems(path) == []
+
+
 OLDEST = """SELECT (SELECT min(first) FROM sealed), (SELECT min(start) * 21600000 FROM rollups WHERE width = 300),
     (SELECT min(start) * 86400000 FROM rollups WHERE width = 3600)"""
 

@@ -261,7 +261,7 @@ def test_space_is_given_back_when_most_of_the_file_is_free(store: SqliteStore) -
     assert after < before
     store.maintain(START)
     store.maintain(START)
-    assert store._writer.submit(size).result(20) < 4000  # some is kept to be used again
+    assert store._writer.submit(size).result(20) < 8000  # some is kept to be used again
 
 
 def size(db: sqlite3.Connection, _: Changes) -> int:
