@@ -22,9 +22,9 @@ _NO_ROOM = {
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
     sqlite3.SQLITE_BUSY: "another program keeps the file locked",
 }
-AT_FIRST = ("PRAGMA page_size = 2048", "PRAGMA auto_vacuum = INCREMENTAL")
-"""These count only before the first table, and when the file is written anew. A sealed hour takes some 7 KB: of pages
-of 4 KB a seventh would stay unused (docs/decisions/page-size.md)."""
+AT_FIRST = ("PRAGMA page_size = 1024", "PRAGMA auto_vacuum = INCREMENTAL")
+"""These count only before the first table, and when the file is written anew. Of pages of 4 KB a seventh would stay
+unused, and a push would write twice as much (docs/decisions/page-size.md)."""
 _PRAGMAS = (
     "PRAGMA foreign_keys = OFF",
     "PRAGMA journal_mode = WAL",

@@ -27,7 +27,7 @@ __all__ = [
 _DAY = 86400.0
 _SLICE = 200
 """Rows or pages a transaction deletes."""
-_SPARE = 5000
+_SPARE = 10_000
 """Pages (10 MB) that may always lie free."""
 
 
@@ -142,7 +142,7 @@ def give_back(db: sqlite3.Connection, changes: Changes) -> int:
     """Hands some free pages back to the disk while most of the file is free; a smaller rest is used again soon."""
     del changes
     (free,), (pages,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count"))
-    surplus: int = max(min(free - max(pages // 2, _SPARE), 500), 0)
+    surplus: int = max(min(free - max(pages // 2, _SPARE), 1000), 0)
     for _ in range(surplus):  # sqlite3 takes only the first step of incremental_vacuum(N): one page
         db.execute("PRAGMA incremental_vacuum(1)")
     return surplus

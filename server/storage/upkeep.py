@@ -13,7 +13,7 @@ from server.storage.connections import AT_FIRST, connect, disk_bytes, lock_file,
 
 __all__ = ["back_up", "vacuum"]
 
-_PAGES = 4000
+_PAGES = 8000
 """Copied between two signs of life: 8 MB."""
 _STEPS = 1_000_000
 

@@ -65,7 +65,7 @@ def test_vacuum_gives_an_old_store_the_pages_of_a_new_one(tmp_path: Path) -> Non
     open_store(f"sqlite:///{tmp_path}/new.db").close()
     for file in (path, tmp_path / "new.db"):
         db = sqlite3.connect(file)
-        assert db.execute("PRAGMA page_size").fetchone() == (2048,)
+        assert db.execute("PRAGMA page_size").fetchone() == (1024,)
         db.close()
     assert problems(path) == []
 
