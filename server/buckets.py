@@ -8,8 +8,8 @@ coarser buckets made from finer ones equal those made from the snapshots themsel
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ class Block:
     active_min: Ints
 
 
+_ARRAYS = [f.name for f in fields(Block)][2:]
+
+
 def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floats, num: Ints, active: Ints) -> Block:
     """A block with one bucket a snapshot; shapes as in Block, any order of time."""
     order = np.argsort(time, kind="stable")
@@ -73,30 +76,36 @@ def coarsen(blocks: Sequence[Block], width: int) -> Block:
     first = np.flatnonzero(np.r_[True, start[1:] != start[:-1]]) if len(start) else np.zeros(0, dtype=np.intp)
     if len(first) == len(start):
         return whole
-    last = np.r_[first[1:], len(start)] - 1
+    ends = np.r_[first[1:], len(start)]
+    last = ends - 1
+    runs = [(k, a, b) for k, (a, b) in enumerate(zip(first.tolist(), ends.tolist(), strict=True)) if b - a > 1]
     return replace(
         whole,
         time=whole.time[last],
         uptime=whole.uptime[last],
         memory=whole.memory[last],
         samples=np.add.reduceat(whole.samples, first),
-        num_min=np.minimum.reduceat(whole.num_min, first),
-        active_min=np.minimum.reduceat(whole.active_min, first),
+        num_min=_least(whole.num_min, first, runs),
+        active_min=_least(whole.active_min, first, runs),
     )
+
+
+def _least(counts: Ints, first: NDArray[np.intp], runs: Sequence[tuple[int, int, int]]) -> Ints:
+    """What begins at `first`, each of the `runs` (place, begin, end) the least of its rows: reduceat, but faster."""
+    least = counts[first]
+    for place, begin, end in runs:
+        np.minimum.reduce(counts[begin:end], axis=0, out=least[place])
+    return least
 
 
 def _concatenate(blocks: Sequence[Block]) -> Block:
-    time = np.concatenate([b.time for b in blocks])
-    order = np.argsort(time, kind="stable")
-    return replace(
-        blocks[0],
-        time=time[order],
-        uptime=np.concatenate([b.uptime for b in blocks])[order],
-        memory=np.concatenate([b.memory for b in blocks])[order],
-        samples=np.concatenate([b.samples for b in blocks])[order],
-        num_min=np.concatenate([b.num_min for b in blocks])[order],
-        active_min=np.concatenate([b.active_min for b in blocks])[order],
-    )
+    """All of them as one, by time."""
+    blocks = sorted((block for block in blocks if len(block.time)), key=lambda b: float(b.time[0])) or blocks[:1]
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in _ARRAYS}
+    if (arrays["time"][1:] < arrays["time"][:-1]).any():  # seldom: they nearly always follow one another
+        order = np.argsort(arrays["time"], kind="stable")
+        arrays = {name: array[order] for name, array in arrays.items()}
+    return replace(blocks[0], **arrays)
 
 
 @dataclass(frozen=True, slots=True)
