@@ -117,7 +117,7 @@ async def get_compare(
         start = max(0.0, end - window)
 
         def work() -> bytes:
-            found = parts.answers.compare(cache, start, end, group, points)
+            found = parts.answers.compare(cache, start, end, group, points, limit)
             laid_out = lay_out_compare(found, limit=limit)
             return laid_out.model_dump_json().encode() if found.nodes else b""
 

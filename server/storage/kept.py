@@ -34,6 +34,8 @@ _FRAME = 1500
 _ARRAY = 112
 """Bytes of an array beside its numbers."""
 _ARRAYS = [f.name for f in fields(Block)][2:]
+_SIGNED = {np.dtype(np.uint64): np.int64}
+"""Eight bytes are added as they are: sums wrap around."""
 _TALL = np.array([0, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.uint64)
 """The most that fits into none, one, two and four bytes."""
 
@@ -74,19 +76,17 @@ class _Matrix:
 
     def within(self, low: int, high: int, columns: NDArray[np.intp] | None) -> Ints:
         """The rows from `low` up to, not including, `high`, in memory column by column."""
-        least = self.least.astype(np.int64)
-        if columns is not None:
-            place = np.full(len(least), -1, dtype=np.intp)
-            place[columns] = np.arange(len(columns))
-            least = least[columns]
+        least = self.least if columns is None else self.least[columns]
         counts = np.empty((len(least), high - low), dtype=np.int64)
         counts[:] = least[:, None]
         for moving, above in self.above:
-            rows, part = moving.astype(np.intp), above[:, low:high]
-            if columns is not None:
-                rows = place[rows]
-                rows, part = rows[rows >= 0], part[rows >= 0]
-            counts[rows] += part.astype(np.int64)
+            if columns is None:
+                counts[moving] += above[:, low:high].view(_SIGNED.get(above.dtype, above.dtype))
+                continue
+            place = np.minimum(np.searchsorted(moving, columns), len(moving) - 1)
+            there = (moving[place] == columns).nonzero()[0]
+            if len(there):
+                counts[there] += above[place[there], low:high].astype(np.int64)
         return counts.T
 
 
