@@ -8,8 +8,8 @@ coarser buckets made from finer ones equal those made from the snapshots themsel
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +60,11 @@ _ARRAYS = [f.name for f in fields(Block)][2:]
 
 def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floats, num: Ints, active: Ints) -> Block:
     """A block with one bucket a snapshot; shapes as in Block, any order of time."""
-    order = np.argsort(time, kind="stable")
-    num, active = num[order], active[order]
-    samples = np.ones(len(order), dtype=np.int64)
-    return Block(boot, layout, time[order], uptime[order], memory[order], samples, num, active)
+    samples = np.ones(len(time), dtype=np.int64)
+    if (time[1:] < time[:-1]).any():
+        order = np.argsort(time, kind="stable")
+        time, uptime, memory, num, active = (each[order] for each in (time, uptime, memory, num, active))
+    return Block(boot, layout, time, uptime, memory, samples, num, active)
 
 
 def coarsen(blocks: Sequence[Block], width: int) -> Block:
@@ -73,20 +74,23 @@ def coarsen(blocks: Sequence[Block], width: int) -> Block:
     """
     whole = blocks[0] if len(blocks) == 1 else _concatenate(blocks)
     start = np.floor_divide(whole.time, width)
-    first = np.flatnonzero(np.r_[True, start[1:] != start[:-1]]) if len(start) else np.zeros(0, dtype=np.intp)
-    if len(first) == len(start):
+    new = start[1:] != start[:-1]
+    if new.all():
         return whole
-    ends = np.r_[first[1:], len(start)]
-    last = ends - 1
-    runs = [(k, a, b) for k, (a, b) in enumerate(zip(first.tolist(), ends.tolist(), strict=True)) if b - a > 1]
-    return replace(
-        whole,
-        time=whole.time[last],
-        uptime=whole.uptime[last],
-        memory=whole.memory[last],
-        samples=np.add.reduceat(whole.samples, first),
-        num_min=_least(whole.num_min, first, runs),
-        active_min=_least(whole.active_min, first, runs),
+    last = np.append(new.nonzero()[0], len(start) - 1)
+    first = np.zeros_like(last)
+    first[1:] = last[:-1] + 1
+    spans = zip(first.tolist(), last.tolist(), strict=True)
+    runs = [(place, begin, end + 1) for place, (begin, end) in enumerate(spans) if end > begin]
+    return Block(
+        whole.boot,
+        whole.layout,
+        whole.time[last],
+        whole.uptime[last],
+        whole.memory[last],
+        np.add.reduceat(whole.samples, first),
+        _least(whole.num_min, first, runs),
+        _least(whole.active_min, first, runs),
     )
 
 
@@ -101,11 +105,12 @@ def _least(counts: Ints, first: NDArray[np.intp], runs: Sequence[tuple[int, int,
 def _concatenate(blocks: Sequence[Block]) -> Block:
     """All of them as one, by time."""
     blocks = sorted((block for block in blocks if len(block.time)), key=lambda b: float(b.time[0])) or blocks[:1]
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in _ARRAYS}
-    if (arrays["time"][1:] < arrays["time"][:-1]).any():  # seldom: they nearly always follow one another
-        order = np.argsort(arrays["time"], kind="stable")
-        arrays = {name: array[order] for name, array in arrays.items()}
-    return replace(blocks[0], **arrays)
+    arrays = [np.concatenate([getattr(block, name) for block in blocks]) for name in _ARRAYS]
+    time = arrays[0]
+    if (time[1:] < time[:-1]).any():  # seldom: they nearly always follow one another
+        order = np.argsort(time, kind="stable")
+        arrays = [array[order] for array in arrays]
+    return Block(blocks[0].boot, blocks[0].layout, *arrays)
 
 
 @dataclass(frozen=True, slots=True)

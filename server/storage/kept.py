@@ -34,8 +34,6 @@ _FRAME = 1500
 _ARRAY = 112
 """Bytes of an array beside its numbers."""
 _ARRAYS = [f.name for f in fields(Block)][2:]
-_SIGNED = {np.dtype(np.uint64): np.int64}
-"""Eight bytes are added as they are: sums wrap around."""
 _TALL = np.array([0, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.uint64)
 """The most that fits into none, one, two and four bytes."""
 
@@ -76,12 +74,12 @@ class _Matrix:
 
     def within(self, low: int, high: int, columns: NDArray[np.intp] | None) -> Ints:
         """The rows from `low` up to, not including, `high`, in memory column by column."""
-        least = self.least if columns is None else self.least[columns]
+        least = (self.least if columns is None else self.least[columns]).astype(np.int64)
         counts = np.empty((len(least), high - low), dtype=np.int64)
         counts[:] = least[:, None]
         for moving, above in self.above:
             if columns is None:
-                counts[moving] += above[:, low:high].view(_SIGNED.get(above.dtype, above.dtype))
+                counts[moving] = above[:, low:high].astype(np.int64) + least[moving, None]
                 continue
             place = np.minimum(np.searchsorted(moving, columns), len(moving) - 1)
             there = (moving[place] == columns).nonzero()[0]
@@ -230,5 +228,5 @@ def cut(block: Block, first: int, until: int) -> Block:
 
 
 def _places(block: Block, first: int, until: int) -> tuple[int, int]:
-    low, high = np.searchsorted(block.time, [(first - 0.5) / 1000, (until - 0.5) / 1000])
-    return int(low), max(int(low), int(high))
+    low = int(block.time.searchsorted((first - 0.5) / 1000))
+    return low, max(low, int(block.time.searchsorted((until - 0.5) / 1000)))
