@@ -63,7 +63,7 @@ def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floa
     samples = np.ones(len(time), dtype=np.int64)
     if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
-        time, uptime, memory, num, active = (each[order] for each in (time, uptime, memory, num, active))
+        time, uptime, memory, num, active = time[order], uptime[order], memory[order], num[order], active[order]
     return Block(boot, layout, time, uptime, memory, samples, num, active)
 
 
