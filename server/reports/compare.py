@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
-from typing_extensions import TypedDict
 
 from common.times import format_time
 from server.analysis.compare import Comparison
@@ -14,8 +14,9 @@ from server.reports.fields import Window, WireReport, whole
 __all__ = ["CompareReport", "lay_out_compare"]
 
 
-class ComparePoint(TypedDict):
-    """One point of a series. There are many: no model each, and their times are laid out beforehand."""
+@dataclass(slots=True)
+class ComparePoint:
+    """One point of a series."""
 
     time: Annotated[
         str,
@@ -81,7 +82,7 @@ def lay_out_compare(found: Comparison, *, limit: int) -> CompareReport:
                 score=None if node.score is None else round(node.score, 2),
                 stands_out=node.stands_out,
                 series=[
-                    {"time": texts.get(at) or texts.setdefault(at, format_time(at)), "bytes": whole(held)}
+                    ComparePoint(texts.get(at) or texts.setdefault(at, format_time(at)), whole(held))
                     for at, held in node.series
                 ],
             )
