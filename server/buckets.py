@@ -8,7 +8,7 @@ coarser buckets made from finer ones equal those made from the snapshots themsel
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 import numpy as np
@@ -55,12 +55,16 @@ class Block:
     active_min: Ints
 
 
+_ARRAYS = [f.name for f in fields(Block)][2:]
+
+
 def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floats, num: Ints, active: Ints) -> Block:
     """A block with one bucket a snapshot; shapes as in Block, any order of time."""
-    order = np.argsort(time, kind="stable")
-    num, active = num[order], active[order]
-    samples = np.ones(len(order), dtype=np.int64)
-    return Block(boot, layout, time[order], uptime[order], memory[order], samples, num, active)
+    samples = np.ones(len(time), dtype=np.int64)
+    if (time[1:] < time[:-1]).any():
+        order = np.argsort(time, kind="stable")
+        time, uptime, memory, num, active = time[order], uptime[order], memory[order], num[order], active[order]
+    return Block(boot, layout, time, uptime, memory, samples, num, active)
 
 
 def coarsen(blocks: Sequence[Block], width: int) -> Block:
@@ -70,33 +74,43 @@ def coarsen(blocks: Sequence[Block], width: int) -> Block:
     """
     whole = blocks[0] if len(blocks) == 1 else _concatenate(blocks)
     start = np.floor_divide(whole.time, width)
-    first = np.flatnonzero(np.r_[True, start[1:] != start[:-1]]) if len(start) else np.zeros(0, dtype=np.intp)
-    if len(first) == len(start):
+    new = start[1:] != start[:-1]
+    if new.all():
         return whole
-    last = np.r_[first[1:], len(start)] - 1
-    return replace(
-        whole,
-        time=whole.time[last],
-        uptime=whole.uptime[last],
-        memory=whole.memory[last],
-        samples=np.add.reduceat(whole.samples, first),
-        num_min=np.minimum.reduceat(whole.num_min, first),
-        active_min=np.minimum.reduceat(whole.active_min, first),
+    last = np.append(new.nonzero()[0], len(start) - 1)
+    first = np.zeros_like(last)
+    first[1:] = last[:-1] + 1
+    spans = zip(first.tolist(), last.tolist(), strict=True)
+    runs = [(place, begin, end + 1) for place, (begin, end) in enumerate(spans) if end > begin]
+    return Block(
+        whole.boot,
+        whole.layout,
+        whole.time[last],
+        whole.uptime[last],
+        whole.memory[last],
+        np.add.reduceat(whole.samples, first),
+        _least(whole.num_min, first, runs),
+        _least(whole.active_min, first, runs),
     )
+
+
+def _least(counts: Ints, first: NDArray[np.intp], runs: Sequence[tuple[int, int, int]]) -> Ints:
+    """What begins at `first`, each of the `runs` (place, begin, end) the least of its rows: reduceat, but faster."""
+    least = counts[first]
+    for place, begin, end in runs:
+        np.minimum.reduce(counts[begin:end], axis=0, out=least[place])
+    return least
 
 
 def _concatenate(blocks: Sequence[Block]) -> Block:
-    time = np.concatenate([b.time for b in blocks])
-    order = np.argsort(time, kind="stable")
-    return replace(
-        blocks[0],
-        time=time[order],
-        uptime=np.concatenate([b.uptime for b in blocks])[order],
-        memory=np.concatenate([b.memory for b in blocks])[order],
-        samples=np.concatenate([b.samples for b in blocks])[order],
-        num_min=np.concatenate([b.num_min for b in blocks])[order],
-        active_min=np.concatenate([b.active_min for b in blocks])[order],
-    )
+    """All of them as one, by time."""
+    blocks = sorted((block for block in blocks if len(block.time)), key=lambda b: float(b.time[0])) or blocks[:1]
+    arrays = [np.concatenate([getattr(block, name) for block in blocks]) for name in _ARRAYS]
+    time = arrays[0]
+    if (time[1:] < time[:-1]).any():  # seldom: they nearly always follow one another
+        order = np.argsort(time, kind="stable")
+        arrays = [array[order] for array in arrays]
+    return Block(blocks[0].boot, blocks[0].layout, *arrays)
 
 
 @dataclass(frozen=True, slots=True)

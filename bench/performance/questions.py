@@ -25,6 +25,8 @@ _KEEP = tuple(part for tier in ("raw", "5m", "1h") for part in (f"--retention-{t
 """Simulated history may be old."""
 
 
+_KNOWN = "series of another cache, after that"
+"""Asked of a process that has judged the window."""
 _DAY, _MANY = 24, 5000
 """A fleet of more nodes than this is asked for its report over a day only: minutes each."""
 FAILURES = (RuntimeError, OSError, http.client.HTTPException, ServerError)
@@ -103,16 +105,19 @@ def ask_all(server: Server, say: Callable[[str], None]) -> list[Asked]:
     """Every question that the stock's history is long enough for."""
     stock, found = server.stock, []
     node = f"node{1:04d}"
-    base, series = f"/api/v1/nodes/{node}", f"/api/v1/compare?cache=dentry&window=24h&at={stock.end}"
+    base, series = f"/api/v1/nodes/{node}", f"/api/v1/compare?window=24h&at={stock.end}&limit=10&cache="
     quick = {
         "latest (`GET /nodes/NODE/snapshots/latest`)": f"{base}/snapshots/latest",
         "diff, newest against half-way": f"{base}/diff?from={(stock.start + stock.end) / 2}&to={stock.end}",
         "diff of two newest, an hour apart": f"{base}/diff?from={stock.end - HOUR}&to={stock.end}",
-        "series: a cache beside its peers, 24 h": f"{series}&limit=10",
+        "series: a cache beside its peers, 24 h": f"{series}dentry",
+        _KNOWN: f"{series}inode_cache",
         "nodes, 1,000 a page": "/api/v1/nodes?limit=1000",
     }
     for question, path in quick.items():
         with _noted(question, say), server.running(cold=True) as (pid, client):
+            if question == _KNOWN:
+                client.get(f"{series}dentry")
             cold = cost_of(pid, partial(client.get, path))
             again = cost_of(pid, partial(client.get, path), _times(cold))
             found.append(Asked(question, cold, again, None))

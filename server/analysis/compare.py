@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,20 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.identity import fold
-from server.analysis.peers import compare_to_peers, robust_spread, scales_to
+from server.analysis.peers import robust_spread, robust_spreads, scales_to
 from server.analysis.study import Study
-from server.analysis.tracks import Track, cells, make_tracks
+from server.analysis.tracks import Track, make_tracks
 from server.analysis.trend import fit
+from server.analysis.types import Finding
 from server.analysis.windows import bucket_width, plan
 from server.buckets import WIDTHS, NodeSeries, Source
 
 __all__ = ["Comparison", "NodeComparison", "compare"]
 
 Floats = NDArray[np.float64]
-Rate = tuple[float, float, float, float]
-
 FEW = 200
 """Nodes, up to which series have as many points as were asked for; of more, no more than the judgement looks at."""
+FEWEST = 4
+"""Cells, from which on there is a growth rate."""
+TOGETHER = 64
+"""Nodes that are compared with all others at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class NodeComparison:
     stands_out: bool
     """Whether the report of the same window has a finding for it."""
     series: tuple[tuple[float, float], ...]
-    """(epoch seconds, allocated bytes) by time, at most as many as asked for."""
+    """(epoch seconds, allocated bytes) by time, at most as many as asked for; empty for nodes past the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,19 @@ class Comparison:
 
 
 def compare(
-    source: Source, cache: str, *, start: float, end: float, group: str | None, points: int = 300, studied: Study
+    source: Source,
+    cache: str,
+    *,
+    start: float,
+    end: float,
+    group: str | None,
+    points: int = 300,
+    most: int | None = None,
+    studied: Study,
 ) -> Comparison:
     """The cache of that name (any spelling that folds to it, or one of its members) on every node that lists it.
 
-    `studied` is the study of the same window and group.
+    `studied` is the study of the same window and group. Nodes past the first `most` come without their series.
     """
     wanted = fold(cache)
     fitting = [width for width in WIDTHS if (end - start) / width <= points]
@@ -69,7 +81,6 @@ def compare(
     width = min(min(fitting, default=WIDTHS[-1]), bucket_width(end - start))
     if studied.nodes > FEW:
         width = bucket_width(end - start)
-    found = studied.judgement.findings
     names = studied.spellings(wanted)
     per_node: dict[tuple[str, str], list[Track]] = {}
     for track in _tracks(source, start, end, width, group, names) if names else ():
@@ -77,37 +88,43 @@ def compare(
             per_node.setdefault((track.group, track.node), []).append(_narrowed(track, name, wanted))
     listed = [tuple(per_node[key]) for key in sorted(per_node)]
     cell = plan(start, end)[0].spans[0].width
-    rates = [_rate(boots[-1], wanted, max(cell, width)) for boots in listed]
-    known = [rate for rate in rates if rate is not None]
-    by_group = _by_group(listed, rates)
+    rates = _rates([boots[-1] for boots in listed], wanted, max(cell, width))
+    scores = _scores([boots[-1].group for boots in listed], rates)
+    known = rates[np.isfinite(rates[:, 0])]
+    standing = _standing(studied.judgement.findings, wanted)
     rows = []
-    for index, boots in enumerate(listed):
+    for boots, rate, score in zip(listed, rates[:, 0].tolist(), scores.tolist(), strict=True):
         last = boots[-1]
-        out = any(
-            wanted
-            in {one.cache, *map(fold, one.members), *map(fold, one.aliases), *(other.cache for other in one.also)}
-            for one in found
-            if one.node == last.node or (one.node is None and one.group == last.group)
+        row = NodeComparison(
+            last.node,
+            last.group,
+            tuple(sorted({m for track in boots for m in track.facts[track.index[wanted]].members})),
+            None if math.isnan(rate) else rate,
+            None if math.isnan(score) else score,
+            (last.node, None) in standing or (None, last.group) in standing,
+            (),
         )
-        rows.append(
-            NodeComparison(
-                last.node,
-                last.group,
-                tuple(sorted({m for track in boots for m in track.facts[track.index[wanted]].members})),
-                None if (mine := rates[index]) is None else mine[0],
-                _score(rates[index], *by_group[last.group], index),
-                out,
-                _series(boots, wanted, points),
-            )
-        )
-    rows.sort(key=lambda row: (not row.stands_out, -(row.score or 0.0), -(row.bytes_per_hour or 0.0), row.node))
-    median, spread = (
-        robust_spread(np.array([rate[0] for rate in known]), np.array([rate[1] for rate in known]))
-        if len(known) >= 2
-        else (None, None)
-    )
-    members = tuple(sorted({member for row in rows for member in row.members}))
-    return Comparison(wanted, members, start, end, tuple(rows), median, spread)
+        rows.append((row, boots))
+    rows.sort(key=lambda pair: _order(pair[0]))
+    nodes = [replace(row, series=_series(boots, wanted, points)) for row, boots in rows[:most]]
+    nodes += [row for row, _ in rows[len(nodes) :]]
+    median, spread = robust_spread(known[:, 0], known[:, 1]) if len(known) >= 2 else (None, None)
+    members = tuple(sorted({member for row in nodes for member in row.members}))
+    return Comparison(wanted, members, start, end, tuple(nodes), median, spread)
+
+
+def _order(row: NodeComparison) -> tuple[bool, float, float, str]:
+    """The outstanding first."""
+    return not row.stands_out, -(row.score or 0.0), -(row.bytes_per_hour or 0.0), row.node
+
+
+def _standing(findings: Sequence[Finding], wanted: str) -> set[tuple[str | None, str | None]]:
+    """(node, None) of those with a finding for the cache, (None, group) where the whole group has one."""
+    return {
+        (one.node, None if one.node else one.group)
+        for one in findings
+        if wanted in {one.cache, *map(fold, one.members), *map(fold, one.aliases), *(other.cache for other in one.also)}
+    }
 
 
 def _tracks(source: Source, start: float, end: float, width: int, group: str | None, names: set[str]) -> list[Track]:
@@ -141,47 +158,52 @@ def _narrowed(track: Track, name: str, wanted: str) -> Track:
     )
 
 
-def _rate(track: Track, cache: str, width: float) -> Rate | None:
-    """Growth rate and its error in bytes an hour, the level at the start, and the noise, of the newest boot."""
-    part = cells(track, float(track.time[0]), float(track.time[-1]), width)
-    y = part.allocated[:, part.index[cache]]
+def _rates(tracks: Sequence[Track], cache: str, width: float) -> Floats:
+    """[N, 4] growth rate and its error in bytes an hour, level at the start and noise; NaN where too little is known.
+
+    In cells of `width` seconds; nodes with as many are fitted at once.
+    """
+    rates = np.full((len(tracks), 4), np.nan)
+    alike: dict[int, list[tuple[int, Floats, Floats]]] = {}
+    for index, track in enumerate(tracks):
+        t, y = _floors(track.time, track.allocated[:, track.index[cache]], width)
+        alike.setdefault(len(t), []).append((index, t, y))
+    for count, found in alike.items():
+        if count < FEWEST:
+            continue
+        t, y = np.stack([t for _, t, _ in found], axis=1), np.stack([y for _, _, y in found], axis=1)
+        trend, hours = fit(t, y), (t[-1] - t[0]) / 3600.0
+        growth, error = trend.growth / hours, np.maximum(trend.error, 1.0) / hours
+        rates[[index for index, _, _ in found]] = np.stack([growth, error, y[0], trend.noise], axis=1)
+    return rates
+
+
+def _floors(time: Floats, y: Floats, width: float) -> tuple[Floats, Floats]:
+    """As tracks.cells, of one series: the last time and the floor of every cell, without what is not listed."""
+    first = np.flatnonzero(np.diff(np.floor_divide(time, width), prepend=np.nan))
+    if len(first) < len(time):
+        time, y = time[np.r_[first[1:], len(time)] - 1], np.fmin.reduceat(y, first)
     kept = np.isfinite(y)
-    if kept.sum() < 4:
-        return None
-    t = part.time[kept]
-    trend = fit(t, y[kept, None])
-    hours = float(t[-1] - t[0]) / 3600.0
-    return (
-        float(trend.growth[0]) / hours,
-        max(float(trend.error[0]), 1.0) / hours,
-        float(y[kept][0]),
-        float(trend.noise[0]),
-    )
+    return (time, y) if kept.all() else (time[kept], y[kept])
 
 
-def _by_group(
-    listed: Sequence[tuple[Track, ...]], rates: Sequence[Rate | None]
-) -> dict[str, tuple[list[int], NDArray[np.float64]]]:
-    """The places and the rates of each group's nodes, as far as they are known."""
+def _scores(groups: Sequence[str], rates: Floats) -> Floats:
+    """[N] by how much each node's growth exceeds its own noise and its group's; NaN without peers."""
+    scores = np.full(len(rates), np.nan)
     places: dict[str, list[int]] = {}
-    for place, (boots, rate) in enumerate(zip(listed, rates, strict=True)):
-        known = places.setdefault(boots[0].group, [])
-        if rate is not None:
-            known.append(place)
-    return {
-        group: (known, np.array([rates[place] for place in known], dtype=np.float64).reshape(-1, 4))
-        for group, known in places.items()
-    }
-
-
-def _score(mine: Rate | None, places: Sequence[int], known: Floats, index: int) -> float | None:
-    others = known[np.array(places, dtype=np.intp) != index]
-    if mine is None or not len(others):
-        return None
-    peers = compare_to_peers(
-        others[:, 0], others[:, 1], scales_to(mine[2], mine[3], others[:, 2], others[:, 3], np.ones(len(others)))
-    )
-    return (mine[0] - peers.median) / float(np.hypot(mine[1], peers.spread))
+    for place in np.flatnonzero(np.isfinite(rates[:, 0])).tolist():
+        places.setdefault(groups[place], []).append(place)
+    for group in places.values():
+        growth, error, level, noise = rates[group].T
+        for begin in range(0, len(group) if len(group) > 1 else 0, TOGETHER):
+            mine = slice(begin, begin + TOGETHER)
+            own = np.arange(len(group))[mine]
+            ones = np.ones((len(own), len(group)))
+            scales = scales_to(level[mine, None], noise[mine, None], level * ones, noise * ones, ones)
+            scales[np.arange(len(own)), own] = np.nan
+            median, spread = robust_spreads(growth * scales, error * scales)
+            scores[np.array(group)[mine]] = (growth[mine] - median) / np.hypot(error[mine], spread)
+    return scores
 
 
 def _series(boots: Sequence[Track], cache: str, points: int) -> tuple[tuple[float, float], ...]:

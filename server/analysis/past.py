@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.factors import companions
+from server.analysis.medians import middle
 from server.analysis.tracks import Track
 from server.analysis.trend import quantum
 
@@ -91,11 +92,17 @@ class Past:
         known = self._steps.get(cache)
         if known is None:
             known = self._steps[cache] = {}
+            alike: dict[int, list[tuple[str, Floats]]] = {}
             for track in self._asked:
                 column = track.index.get(cache)
                 if column is not None:
-                    change = jumps(track.allocated[:, column])
-                    known[track.node] = known.get(track.node, 0.0) + float((change**2).sum())
+                    y = track.allocated[:, column]
+                    y = y[np.isfinite(y)]
+                    alike.setdefault(len(y), []).append((track.node, y))
+            for found in alike.values():
+                squares = (_jumps(np.stack([y for _, y in found])) ** 2).sum(axis=1)
+                for (name, _), total in zip(found, squares.tolist(), strict=True):
+                    known[name] = known.get(name, 0.0) + total
         others = [total for name, total in known.items() if name != node]
         if not others or not any(others):
             return 0.0
@@ -185,14 +192,18 @@ def jumps(y: Floats) -> Floats:
     What is not listed (NaN) is left out; none where fewer than FEWEST_CELLS are known. A threshold tells jumps from
     diffusion: C. Mancini, Scandinavian Journal of Statistics 36 (2009), 270.
     """
-    y = y[np.isfinite(y)]
-    if len(y) < FEWEST_CELLS:
-        return np.zeros(0)
-    edge = np.r_[y[:1], y[:1], y, y[-1:], y[-1:]]
-    change = np.diff(np.median(np.lib.stride_tricks.sliding_window_view(edge, 5), axis=1))
+    return np.asarray(_jumps(y[np.isfinite(y)][None])[0])
+
+
+def _jumps(y: Floats) -> Floats:
+    """The same of many levels [M, K] of which all is known."""
+    if y.shape[1] < FEWEST_CELLS:
+        return np.zeros((len(y), 0))
+    edge = np.concatenate([y[:, :1], y[:, :1], y, y[:, -1:], y[:, -1:]], axis=1)
+    change = np.diff(middle(np.lib.stride_tricks.sliding_window_view(edge, 5, axis=1), axis=2), axis=1)
     size = np.abs(change)
-    least = max(STEP * float(np.median(size)), min(2 * float(quantum(y[:, None])[0]), TWO_SLABS))
-    return np.where(size > least, change, 0.0)
+    least = np.maximum(STEP * middle(size, axis=1), np.minimum(2 * quantum(y.T), TWO_SLABS))
+    return np.where(size > least[:, None], change, 0.0)
 
 
 def _changes(track: Track, lag: float) -> tuple[Floats, Floats, Floats]:

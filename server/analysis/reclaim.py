@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.medians import middle
 from server.analysis.trend import block_floors
 
 __all__ = ["beyond", "pressed", "tide"]
@@ -30,11 +31,11 @@ def tide(y: Floats) -> Floats | None:
 
     The median over the caches of their level beside that of the first quarter; None for too few caches.
     """
-    begin = np.median(y[: max(2, len(y) // 4)], axis=0)
+    begin = middle(y[: max(2, len(y) // 4)])
     told = (begin >= LEAST) & np.isfinite(y).all(axis=0)
     if told.sum() < FEWEST:
         return None
-    return np.asarray(np.median(y[:, told] / begin[told], axis=1))
+    return middle(y[:, told] / begin[told], axis=1)
 
 
 def beyond(y: Floats, rows: Indices, lazy: Bools) -> Floats:
@@ -47,10 +48,10 @@ def beyond(y: Floats, rows: Indices, lazy: Bools) -> Floats:
         return y
     y = y.copy()
     for mine in np.split(at, np.flatnonzero(np.diff(rows[at])) + 1):
-        level = tide(y[:, mine])
+        own = y.take(mine, axis=1)
+        level = tide(own)
         if level is not None:
-            begin = np.median(y[: max(2, len(y) // 4), mine], axis=0)
-            y[:, mine] -= (level - 1.0)[:, None] * begin
+            y[:, mine] = own - (level - 1.0)[:, None] * middle(own[: max(2, len(y) // 4)])
     return y
 
 
@@ -62,7 +63,7 @@ def pressed(own: Floats, others: Floats) -> bool:
     level = tide(others)
     if level is None or not np.isfinite(own).all():
         return False
-    excess = own - level * np.median(own[: max(2, len(own) // 4)])
+    excess = own - level * float(middle(own[: max(2, len(own) // 4)]))
     high = np.array([j - 1 if level[j - 1] >= level[j - 2] else j - 2 for j in range(2, len(level))])
     low = np.arange(2, len(level))
     fell = 1.0 - level[low] / level[high]

@@ -87,8 +87,11 @@ class _Columns:
     names: tuple[str, ...]
     index: Mapping[str, int]
     order: NDArray[np.intp]
+    """The rows, cache by cache; where each cache begins in it (`starts`), the bytes of their objects (`sizes`)."""
     starts: NDArray[np.intp]
     sizes: Floats
+    further: tuple[tuple[int, int], ...]
+    """What caches of several rows have beside their first: the cache, and the place in `order`."""
     facts: tuple[CacheFacts, ...]
     reclaimable: Bools
 
@@ -124,12 +127,14 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
     order = np.array([i for name in names for i in caches[name]], dtype=np.intp)
     starts = np.cumsum([0, *(len(caches[name]) for name in names[:-1])]).astype(np.intp) if names else np.zeros(0, int)
     sizes = np.array([rows[i].obj_size for i in order], dtype=np.float64)
+    further = [(k, int(starts[k]) + j) for k, name in enumerate(names) for j in range(1, len(caches[name]))]
     return _Columns(
         names,
         {name: i for i, name in enumerate(names)},
         order,
         starts,
         sizes,
+        tuple(further),
         tuple(facts),
         np.array([one.reclaimable for one in facts], dtype=bool),
     )
@@ -137,15 +142,12 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
 
 def _bytes(counts: Floats, columns: _Columns) -> Floats:
     """[T, C] bytes per cache from [T, R] objects per row; NaN only where no row of the cache is listed."""
-    per_row = counts.take(columns.order, axis=1) * columns.sizes
-    if len(columns.names) == len(columns.order):
-        return per_row
-    missing = np.isnan(per_row)
-    if not missing.any():
-        return np.add.reduceat(per_row, columns.starts, axis=1)
-    total = np.add.reduceat(np.where(missing, 0.0, per_row), columns.starts, axis=1)
-    none = np.logical_and.reduceat(missing, columns.starts, axis=1)
-    return np.where(none, np.nan, total)
+    first = columns.starts
+    total = counts.take(columns.order[first], axis=1) * columns.sizes[first]
+    for cache, place in columns.further:
+        own, more = total[:, cache], counts[:, columns.order[place]] * columns.sizes[place]
+        total[:, cache] = np.where(np.isnan(own), more, own + np.where(np.isnan(more), 0.0, more))
+    return total
 
 
 def settled(track: Track) -> Track:
@@ -215,9 +217,9 @@ def cells(track: Track, start: float, end: float, width: float) -> Track:
     stop += int(np.searchsorted(track.time[stop:], end, side="right"))
     rows = slice(begin, stop)
     number = np.floor_divide(track.time[rows], width)
-    first = np.flatnonzero(np.diff(number, prepend=np.nan))
-    if len(first) == len(track.time):
+    if len(number) == len(track.time) and (number[1:] != number[:-1]).all():
         return track
+    first = np.flatnonzero(np.diff(number, prepend=np.nan))
     part = replace(
         track,
         time=track.time[rows],

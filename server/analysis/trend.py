@@ -76,12 +76,13 @@ def quantum(y: Floats) -> Floats:
 def theil_sen(t: Floats, y: Floats) -> Floats:
     """The median of all pairwise slopes of each column of y [K, C] against t [K] (Theil 1950, Sen 1968).
 
-    NaN entries are left out; a column with fewer than two gives NaN.
+    NaN entries are left out; a column with fewer than two gives NaN. t may be [K, C], too, as in `fit`.
     """
     if len(t) < 2:
         return np.full(y.shape[1], np.nan)
     i, j = np.triu_indices(len(t), 1)
-    return medians(((y[j] - y[i]) / (t[j] - t[i])[:, None]).T)
+    apart = t[j] - t[i]
+    return medians(((y[j] - y[i]) / (apart if apart.ndim == 2 else apart[:, None])).T)
 
 
 def floor_rise(y: Floats) -> Floats:
@@ -93,7 +94,7 @@ def floor_rise(y: Floats) -> Floats:
 
 
 def fit(t: Floats, y: Floats) -> Trend:
-    """Growth and its uncertainty for each column of y [K, C] at t [K].
+    """Growth and its uncertainty for each column of y [K, C] at t [K], or [K, C] where each has times of its own.
 
     The growth is the lesser of two measures, zero where they disagree in sign: Theil-Sen slope times span, and the
     rise of the floor from the first third to the last. A leak shows in both; what swings (a day's load) shows a slope
@@ -105,11 +106,11 @@ def fit(t: Floats, y: Floats) -> Trend:
     by that, so the error is no more than how far the series falls short of a monotone one, but at least a third.
     """
     slope = theil_sen(t, y)
-    span = float(t[-1] - t[0]) if len(t) > 1 else 0.0
+    span = t[-1] - t[0] if len(t) > 1 else np.float64(0.0)
     by_slope, by_floor = slope * span, floor_rise(y)
     growth = np.where(by_slope * by_floor > 0, np.sign(by_slope) * np.minimum(np.abs(by_slope), np.abs(by_floor)), 0.0)
     growth = np.where(np.isnan(by_slope) | np.isnan(by_floor), np.nan, growth)
-    residual = y - slope * (t - t.mean())[:, None]
+    residual = y - slope * (t - t.mean(axis=0) if t.ndim == 2 else (t - t.mean())[:, None])
     residual = residual - medians(residual.T)
     n = np.maximum(np.isfinite(residual).sum(axis=0), 1)
     noise = 1.4826 * medians(np.abs(residual).T)
@@ -127,7 +128,8 @@ def fit(t: Floats, y: Floats) -> Trend:
         np.minimum(error, np.maximum(uneven, np.maximum(error / EVEN, least * np.sqrt(12.0 / n)))),
         np.minimum(noise, uneven + least),
     )
-    rate = growth / span if span > 0 else np.full_like(growth, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(span > 0, growth / span, np.nan)
     return Trend(rate, growth, error, noise, lag)
 
 

@@ -76,10 +76,12 @@ class Answers:
 
         return self._shared("caches", start, end, group, work)
 
-    def compare(self, cache: str, start: float, end: float, group: str | None, points: int) -> Comparison:
-        """One cache on every node; long, so only the judgement behind it is kept (see `sent`)."""
+    def compare(
+        self, cache: str, start: float, end: float, group: str | None, points: int, most: int | None = None
+    ) -> Comparison:
+        """One cache on every node, `most` of them with series; long, so only the judgement behind it is kept."""
         studied = self._study(start, end, group)
-        return compare(self._store, cache, start=start, end=end, group=group, points=points, studied=studied)
+        return compare(self._store, cache, start=start, end=end, group=group, points=points, most=most, studied=studied)
 
     def sent(self, what: Hashable, start: float, end: float, group: str | None, work: Callable[[], bytes]) -> bytes:
         """A long answer, of which only what `work` makes for the wire is kept; `what` names it and how it is cut."""

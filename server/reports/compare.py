@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field, WithJsonSchema
+
+from common.times import format_time
 from server.analysis.compare import Comparison
-from server.reports.fields import Instant, Window, WireReport, whole
+from server.reports.fields import Window, WireReport, whole
 
 __all__ = ["CompareReport", "lay_out_compare"]
 
 
-class ComparePoint(WireReport):
+@dataclass(slots=True)
+class ComparePoint:
     """One point of a series."""
 
-    time: Instant = Field(description="When, RFC 3339 in UTC by the node's clock.")
-    bytes: int = Field(description="Allocated bytes of the cache.")
+    time: Annotated[
+        str,
+        WithJsonSchema({"type": "string", "format": "date-time"}),
+        Field(description="When, RFC 3339 in UTC by the node's clock."),
+    ]
+    bytes: Annotated[int, Field(description="Allocated bytes of the cache.")]
 
 
 class CompareNode(WireReport):
@@ -57,6 +66,7 @@ class CompareReport(WireReport):
 
 def lay_out_compare(found: Comparison, *, limit: int) -> CompareReport:
     """At most `limit` nodes, the outstanding first."""
+    texts: dict[float, str] = {}  # nodes that are asked at the same time share it
     return CompareReport(
         cache=found.cache,
         members=list(found.members),
@@ -71,7 +81,10 @@ def lay_out_compare(found: Comparison, *, limit: int) -> CompareReport:
                 bytes_per_hour=_whole(node.bytes_per_hour),
                 score=None if node.score is None else round(node.score, 2),
                 stands_out=node.stands_out,
-                series=[ComparePoint(time=time, bytes=whole(held)) for time, held in node.series],
+                series=[
+                    ComparePoint(texts.get(at) or texts.setdefault(at, format_time(at)), whole(held))
+                    for at, held in node.series
+                ],
             )
             for node in found.nodes[:limit]
         ],

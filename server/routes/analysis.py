@@ -118,7 +118,7 @@ async def get_compare(
         start = max(0.0, end - window)
 
         def work() -> bytes:
-            found = parts.answers.compare(cache, start, end, group, points)
+            found = parts.answers.compare(cache, start, end, group, points, limit)
             return as_json(lay_out_compare(found, limit=limit)) if found.nodes else b""
 
         return parts.answers.sent(("compare", cache, points, limit), start, end, group, work)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.zstd import zstd
 
 __all__ = [
+    "ESCAPE",
     "compress",
     "decompress",
     "join",
@@ -22,11 +23,11 @@ __all__ = [
     "pack_small",
     "signed",
     "split",
+    "unpack_big",
     "unpack_floats",
     "unpack_ints",
     "unpack_matrix",
     "unpack_sizes",
-    "unpack_small",
     "zigzag",
 ]
 
@@ -36,7 +37,7 @@ Columns = NDArray[np.intp] | None
 """Which rows of a layout are wanted; None for all."""
 
 _NO_SIGN = 2**63 - 1
-_ESCAPE = 255
+ESCAPE = 255
 _RAW = 255
 _SCALES = (0, 1, 2, 3, 4, 6)
 """Decimal digits tried for a float column before its eight bytes are kept as they are."""
@@ -98,23 +99,15 @@ _STEPS = signed(np.arange(256, dtype=np.uint64))
 
 def pack_small(values: NDArray[np.uint64]) -> bytes:
     """Small values in one byte; the others after them in two, four or eight, first bytes first."""
-    big = values[values >= _ESCAPE]
+    big = values[values >= ESCAPE]
     largest = int(big.max(initial=0))
     width = 8 if largest >> 32 else 4 if largest >> 16 else 2
     planes = big.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T
-    return np.minimum(values, _ESCAPE).astype(np.uint8).tobytes() + planes.tobytes()
+    return np.minimum(values, ESCAPE).astype(np.uint8).tobytes() + planes.tobytes()
 
 
-def unpack_small(data: bytes, count: int) -> NDArray[np.uint64]:
-    small = np.frombuffer(data, dtype=np.uint8, count=count)
-    values = small.astype(np.uint64)
-    if len(data) > count:
-        at = (small == _ESCAPE).nonzero()[0]
-        values[at] = _big(data, count, len(at))
-    return values
-
-
-def _big(data: bytes, count: int, escapes: int) -> NDArray[np.unsignedinteger]:
+def unpack_big(data: bytes, count: int, escapes: int) -> NDArray[np.unsignedinteger]:
+    """What stands after `count` single bytes in `pack_small`'s: so many values that did not fit into one."""
     width = (len(data) - count) // escapes if escapes else 4
     planes = np.frombuffer(data, dtype=np.uint8, offset=count).reshape(width, escapes)
     return np.ascontiguousarray(planes.T).view(f"<u{width}").ravel()
@@ -126,9 +119,12 @@ def pack_ints(values: Ints) -> bytes:
 
 
 def unpack_ints(data: bytes, count: int) -> Ints:
-    if len(data) == count:  # nothing but single bytes, the usual case
-        return _STEPS[np.frombuffer(data, dtype=np.uint8)].cumsum()
-    return signed(unpack_small(data, count)).cumsum()
+    small = np.frombuffer(data, dtype=np.uint8, count=count)
+    steps = _STEPS.take(small)
+    if len(data) > count:
+        at = (small == ESCAPE).nonzero()[0]
+        steps[at] = signed(unpack_big(data, count, len(at)).astype(np.uint64))
+    return steps.cumsum()
 
 
 def pack_sizes(values: Ints) -> bytes:
@@ -139,8 +135,8 @@ def pack_sizes(values: Ints) -> bytes:
 
 
 def unpack_sizes(data: bytes, count: int) -> Ints:
-    values = unpack_ints(data[8:], count)
-    return np.where(values > 0, values * np.frombuffer(data, dtype=np.int64, count=1), values)
+    values, unit = unpack_ints(data[8:], count), np.frombuffer(data, dtype=np.int64, count=1)
+    return values * unit if (values > 0).all() else np.where(values > 0, values * unit, values)
 
 
 def pack_floats(values: Floats) -> bytes:
@@ -163,6 +159,8 @@ def pack_floats(values: Floats) -> bytes:
 
 def unpack_floats(data: bytes, count: int) -> Floats:
     masked, digits, at = data[0], data[1], 2
+    if not masked and digits != _RAW:  # the usual case
+        return unpack_ints(data[at:], count) / 10.0**digits
     known = np.ones(count, dtype=np.bool_)
     if masked:
         length = (count + 7) // 8
@@ -187,8 +185,8 @@ def unpack_matrix(data: bytes, times: int, width: int, columns: Columns = None) 
     """The [T, C] counts again, or only some `columns` of them, which costs accordingly less."""
     count = times * width
     small = np.frombuffer(data, dtype=np.uint8, count=count)
-    at = np.flatnonzero(small == _ESCAPE)
-    big = _big(data, count, len(at))
+    at = np.flatnonzero(small == ESCAPE)
+    big = unpack_big(data, count, len(at))
     if columns is None:
         values = small.astype(np.uint64)
         values[at] = big

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.storage.codec import Columns, Ints, pack_ints, pack_small, signed, unpack_ints, unpack_small, zigzag
+from server.storage.codec import ESCAPE, Columns, Ints, pack_ints, pack_small, signed, unpack_big, unpack_ints, zigzag
 
-__all__ = ["pack_grid", "unpack_grid"]
+__all__ = ["pack_grid", "sum_grids", "unpack_grid"]
 
 _STILL, _STEPS, _PLAIN = 0, 1, 2
 """How a column is kept: its first count alone; that and the step to each count; each count as it is."""
 _HEAD = struct.Struct("<III")
+_CHANGES = signed(np.arange(1, 257, dtype=np.uint64))
+"""What each byte says of a change, which is never none."""
 
 
 def _bits(values: NDArray[np.uint64]) -> NDArray[np.float32]:
@@ -45,36 +49,63 @@ def pack_grid(matrix: Ints) -> bytes:
 
 
 def unpack_grid(data: bytes, times: int, width: int, columns: Columns = None) -> Ints:
-    """The [T, C] counts again, or only some `columns` of them."""
-    if not times or not width:
-        return np.zeros((times, width if columns is None else len(columns)), dtype=np.int64)
+    """The [T, C] counts again, or only some `columns` of them; in memory column by column."""
+    return sum_grids([(data, None)], times, width, columns)
+
+
+def sum_grids(parts: Sequence[tuple[bytes, Ints | None]], times: int, width: int, columns: Columns = None) -> Ints:
+    """The sum of grids, each times a factor for each column [C] (None for 1); wraps around like them.
+
+    Only what moves is added up over time: that is few columns, and fewer still in grids of what is left over.
+    """
+    first = np.zeros(width, dtype=np.int64)
+    moved = []
+    for data, factor in parts if times and width else ():
+        begin, *changes = _read(data, times, width)
+        first += begin if factor is None else begin * factor
+        moved += [(rows, values if factor is None else values * factor[rows, None]) for rows, values in changes]
+    if columns is not None:
+        first = first[columns]
+    counts = np.empty((len(first), times), dtype=np.int64)
+    counts[:] = first[:, None]
+    for rows, values in moved:
+        if columns is None:
+            counts[rows] += values
+        else:
+            place = np.full(width, -1, dtype=np.intp)
+            place[rows] = np.arange(len(rows))
+            at = place[columns]
+            counts[at >= 0] += values[at[at >= 0]]
+    return counts.T
+
+
+def _read(data: bytes, times: int, width: int) -> Iterator[Any]:
+    """[C] where each column begins; then columns that move, and how far they are above that [columns, T]."""
     first_size, mask_size, changes = _HEAD.unpack_from(data)
     at = _HEAD.size
     kinds = np.frombuffer(data, np.uint8, width, at)
     at += width
-    first = np.zeros(width, dtype=np.int64)
     plain = kinds == _PLAIN
-    first[~plain] = unpack_ints(data[at : at + first_size], width - int(np.count_nonzero(plain)))
-    at += first_size
-    moving = kinds.nonzero()[0]
-    bits = np.unpackbits(np.frombuffer(data, np.uint8, mask_size, at), count=len(moving) * times)
-    found = unpack_small(data[at + mask_size :], changes) + np.uint64(1)
     mixed = plain.any()
-    cells = np.zeros(len(moving) * times, dtype=np.int64)
-    cells[bits.view(np.bool_)] = found.view(np.int64) if mixed else signed(found)
-    values = cells.reshape(len(moving), times)
-    if columns is not None:
-        place = np.full(width, -1, dtype=np.intp)
-        place[moving] = np.arange(len(moving))
-        plain, first, rows = plain[columns], first[columns], place[columns]
-        moving = (rows >= 0).nonzero()[0]
-        values = values[rows[moving]]
-    counts = np.empty((times, len(first)), dtype=np.int64)
-    counts[:] = first
+    first = np.zeros(width, dtype=np.int64)
+    first[~plain] = unpack_ints(data[at : at + first_size], width - int(np.count_nonzero(plain)))
+    yield first
+    moving = kinds.nonzero()[0]
+    if not len(moving):
+        return
+    at += first_size
+    there = np.unpackbits(np.frombuffer(data, np.uint8, mask_size, at), count=len(moving) * times).view(np.bool_)
+    at += mask_size
+    small = np.frombuffer(data, np.uint8, changes, at)
+    found = _CHANGES.take(small)
+    if len(data) > at + changes:
+        escapes = (small == ESCAPE).nonzero()[0]
+        found[escapes] = signed(unpack_big(data[at:], changes, len(escapes)).astype(np.uint64) + np.uint64(1))
+    steps = np.zeros(len(moving) * times, dtype=np.int64)
+    steps[there.nonzero()[0]] = found
+    values = steps.reshape(len(moving), times)
     if mixed:
-        stepping = ~plain[moving]
-        counts[:, moving[~stepping]] = values[~stepping].T
-        moving, values = moving[stepping], signed(values[stepping].view(np.uint64))
-    values[:, 0] += first[moving]
-    counts[:, moving] = values.cumsum(axis=1).T
-    return counts
+        counted = plain[moving]
+        yield moving[counted], zigzag(values[counted]).view(np.int64)
+        moving, values = moving[~counted], values[~counted]
+    yield moving, values.cumsum(axis=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from server.buckets import Block, CacheRow, coarsen
 
-__all__ = ["CLOSING", "LIMIT", "Kept", "Packed", "Span", "closed_before", "cut", "pack"]
+Ints = NDArray[np.int64]
+
+__all__ = ["CLOSING", "LIMIT", "Kept", "Packed", "Span", "closed_before", "cut", "joined", "pack"]
 
 LIMIT = 256 << 20
 """Bytes; some 100 KB a node for reports over 24 hours. Nodes past it are read from the file each time."""
@@ -29,8 +31,11 @@ _ROUND = 8
 push out every span just before it is needed."""
 _FRAME = 1500
 """Bytes about, of a block or span beside its arrays."""
+_ARRAY = 112
+"""Bytes of an array beside its numbers."""
 _ARRAYS = [f.name for f in fields(Block)][2:]
-_COUNTS = ("num_min", "active_min")
+_TALL = np.array([0, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.uint64)
+"""The most that fits into none, one, two and four bytes."""
 
 
 def closed_before(newest: int) -> int:
@@ -39,52 +44,84 @@ def closed_before(newest: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class _Matrix:
+    """[T, C] counts in an eighth of their memory: half of all columns stand still, most others move by a few."""
+
+    least: NDArray[np.integer]
+    """[C]"""
+    above: tuple[tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger]], ...]
+    """Which columns move, and how far they are above their least [columns, T]: by the bytes that this takes."""
+
+    @classmethod
+    def of(cls, matrix: Ints) -> _Matrix:
+        """The matrix, to the last count."""
+        by_column = np.ascontiguousarray(matrix.T)
+        least = by_column.min(axis=1)
+        above = (by_column - least[:, None]).view(np.uint64)
+        most = above.max(axis=1)
+        kinds, parts = np.searchsorted(_TALL, most), []
+        for kind, dtype in enumerate((np.uint8, np.uint16, np.uint32, np.uint64), 1):
+            chosen = np.flatnonzero(kinds == kind)
+            if len(chosen):
+                parts.append((chosen.astype(np.min_scalar_type(len(least))), above[chosen].astype(dtype)))
+        small = np.min_scalar_type(least.max(initial=0)) if least.min(initial=0) >= 0 else np.int64
+        return cls(least.astype(small), tuple(parts))
+
+    @property
+    def bytes(self) -> int:
+        """Memory that its arrays take."""
+        return int(self.least.nbytes) + sum(int(a.nbytes + b.nbytes) + 2 * _ARRAY for a, b in self.above) + _ARRAY
+
+    def within(self, low: int, high: int, columns: NDArray[np.intp] | None) -> Ints:
+        """The rows from `low` up to, not including, `high`, in memory column by column."""
+        least = (self.least if columns is None else self.least[columns]).astype(np.int64)
+        counts = np.empty((len(least), high - low), dtype=np.int64)
+        counts[:] = least[:, None]
+        for moving, above in self.above:
+            if columns is None:
+                counts[moving] = above[:, low:high].astype(np.int64) + least[moving, None]
+                continue
+            place = np.minimum(np.searchsorted(moving, columns), len(moving) - 1)
+            there = (moving[place] == columns).nonzero()[0]
+            if len(there):
+                counts[there] += above[place[there], low:high].astype(np.int64)
+        return counts.T
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
-    """A block in a quarter of its memory: half of all caches stand still for hours, few count beyond 65,535."""
+    """A block in little memory."""
 
     bare: Block
     """The block without its counts."""
-    columns: int
-    parts: tuple[tuple[NDArray[np.intp], NDArray[Any]], ...]
-    """Which columns, and their counts: [2, T, columns] in the order of _COUNTS, T being 1 where they stand still."""
+    num: _Matrix
+    unused: _Matrix
+    """How far active objects are below all: mostly zero, or few."""
 
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
-        arrays = [getattr(self.bare, name) for name in _ARRAYS] + [array for part in self.parts for array in part]
-        return sum(int(array.nbytes) for array in arrays) + _FRAME
+        arrays = (getattr(self.bare, name) for name in _ARRAYS)
+        return self.num.bytes + self.unused.bytes + sum(int(array.nbytes) for array in arrays) + _FRAME
 
-    def within(self, first: int, until: int) -> Block:
-        """The buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds)."""
+    def within(self, first: int, until: int, columns: NDArray[np.intp] | None = None) -> Block:
+        """The buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds).
+
+        `columns`: only these of the layout.
+        """
         low, high = _places(self.bare, first, until)
-        times = high - low
-        kind = np.int64 if any(counts.dtype == np.int64 for _, counts in self.parts) else np.uint32
-        whole = np.empty((len(_COUNTS), times, self.columns), dtype=kind)
-        for columns, counts in self.parts:
-            whole[:, :, columns] = counts if counts.shape[1] == 1 else counts[:, low:high]
-        arrays: dict[str, Any] = dict(zip(_COUNTS, whole, strict=True))
-        arrays |= {name: getattr(self.bare, name)[low:high] for name in _ARRAYS if name not in _COUNTS}
-        return replace(self.bare, **arrays)
+        num = self.num.within(low, high, columns)
+        arrays: dict[str, Any] = {name: getattr(self.bare, name)[low:high] for name in _ARRAYS[:-2]}
+        active = num - self.unused.within(low, high, columns)
+        return Block(self.bare.boot, self.bare.layout, **arrays, num_min=num, active_min=active)
 
 
 def pack(block: Block) -> Packed:
     """The block, to the last count."""
-    whole = np.stack([getattr(block, name) for name in _COUNTS])
-    columns = whole.shape[2]
-    least, most = whole.min(axis=(0, 1), initial=0), whole.max(axis=(0, 1), initial=0)
-    still = (whole == whole[:, :1]).all(axis=(0, 1))
-    tall = np.where(most < 2**16, 0, np.where(most < 2**32, 1, 2))
-    kinds = np.where(least < 0, 2, tall)
-    parts = []
-    for kind, dtype in enumerate((np.uint16, np.uint32, np.int64)):
-        for same in (True, False):
-            chosen = np.flatnonzero((kinds == kind) & (still == same))
-            if len(chosen):
-                counts = whole[:, :1, chosen] if same else whole[:, :, chosen]
-                parts.append((chosen, counts.astype(dtype)))
-    arrays: dict[str, Any] = dict.fromkeys(_COUNTS, np.zeros((0, 0), dtype=np.int64))
-    arrays |= {name: getattr(block, name).copy() for name in _ARRAYS if name not in _COUNTS}
-    return Packed(replace(block, **arrays), columns, tuple(parts))
+    nothing = np.zeros((0, 0), dtype=np.int64)
+    arrays: dict[str, Any] = {name: getattr(block, name).copy() for name in _ARRAYS[:-2]}
+    bare = Block(block.boot, block.layout, **arrays, num_min=nothing, active_min=nothing)
+    return Packed(bare, _Matrix.of(block.num_min), _Matrix.of(block.num_min - block.active_min))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +141,9 @@ class Span:
         """Memory that it takes."""
         return sum(block.bytes for block in self.blocks) + _FRAME
 
-    def within(self, first: int, until: int) -> list[Block]:
-        """What lies from `first` up to `until`."""
-        return [block for block in (packed.within(first, until) for packed in self.blocks) if len(block.time)]
-
-    def joined(self, before: Sequence[Block], after: Sequence[Block], width: int) -> Span:
-        """With what was read on both sides, in buckets of `width` seconds; one block a boot and layout."""
-        groups: dict[tuple[str, str], list[Block]] = {}
-        for block in (*before, *self.within(self.first, self.until), *after):
-            if len(block.time):
-                groups.setdefault((block.boot, block.layout), []).append(block)
-        return replace(self, blocks=tuple(pack(coarsen(group, width)) for group in groups.values()))
+    def within(self, first: int, until: int, columns: NDArray[np.intp] | None = None) -> list[Block]:
+        """What lies from `first` up to `until`; `columns`: only these of the layout."""
+        return [b for b in (packed.within(first, until, columns) for packed in self.blocks) if len(b.time)]
 
 
 @dataclass(slots=True)
@@ -181,6 +210,15 @@ def _widely(span: Span, first: int) -> bool:
     return (first - span.first) * 5 <= span.until - span.first
 
 
+def joined(blocks: Iterable[Block], width: int) -> list[Block]:
+    """The same in buckets of `width` seconds, one block a boot and layout."""
+    groups: dict[tuple[str, str], list[Block]] = {}
+    for block in blocks:
+        if len(block.time):
+            groups.setdefault((block.boot, block.layout), []).append(block)
+    return [coarsen(group, width) for group in groups.values()]
+
+
 def cut(block: Block, first: int, until: int) -> Block:
     """The buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds); no copy."""
     low, high = _places(block, first, until)
@@ -190,5 +228,5 @@ def cut(block: Block, first: int, until: int) -> Block:
 
 
 def _places(block: Block, first: int, until: int) -> tuple[int, int]:
-    low, high = np.searchsorted(block.time, [(first - 0.5) / 1000, (until - 0.5) / 1000])
-    return int(low), max(int(low), int(high))
+    low = int(block.time.searchsorted((first - 0.5) / 1000))
+    return low, max(low, int(block.time.searchsorted((until - 0.5) / 1000)))

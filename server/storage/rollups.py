@@ -18,7 +18,7 @@ from server.storage.codec import (
     unpack_ints,
     unpack_matrix,
 )
-from server.storage.grids import pack_grid, unpack_grid
+from server.storage.grids import pack_grid, sum_grids, unpack_grid
 from server.storage.samples import GRIDS, LEVEL
 
 __all__ = ["SPANS", "pack_block", "unpack_block"]
@@ -63,12 +63,12 @@ def unpack_block(boot: str, layout: str, blob: bytes, per_slab: Ints, columns: C
     """The block again; `columns`: only these rows of the layout."""
     head, time, uptime, total, available, reclaimable, unreclaimable, samples, *counts = split(blob)
     times, width = map(int, np.frombuffer(head, dtype=np.int64))
-    unpack = unpack_grid if counts[-1] in {LEAST, GRIDS} else unpack_matrix
-    each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
     if counts[-1] == LEAST:
-        slabs, left, unused = (unpack(c, times, width, columns) for c in counts[:3])
-        num = slabs * each + left
+        num = sum_grids([(counts[0], np.maximum(per_slab, 1)), (counts[1], None)], times, width, columns)
+        unused = unpack_grid(counts[2], times, width, columns)
     else:  # the last counts, and how far they are above the least ones
+        unpack = unpack_grid if counts[-1] == GRIDS else unpack_matrix
+        each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
         slabs, left, slabs_above, left_above, unused, above = (unpack(c, times, width, columns) for c in counts[:6])
         num = (slabs - slabs_above) * each + left - left_above
         unused = unused - above

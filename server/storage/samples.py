@@ -24,7 +24,7 @@ from server.storage.codec import (
     unpack_matrix,
     unpack_sizes,
 )
-from server.storage.grids import pack_grid, unpack_grid
+from server.storage.grids import pack_grid, sum_grids, unpack_grid
 
 __all__ = [
     "GRIDS",
@@ -37,6 +37,7 @@ __all__ = [
     "pack_samples",
     "to_block",
     "unpack_counts",
+    "unpack_objects",
     "unpack_samples",
 ]
 
@@ -173,15 +174,23 @@ def pack_counts(counts: Counts, per_slab: Ints) -> bytes:
     return join([*sections, GRIDS], DENSEST)
 
 
-def unpack_counts(blob: bytes, times: int, per_slab: Ints, columns: Columns = None, *, slabs: bool = True) -> Counts:
-    """`columns`: only these rows of the layout; without `slabs` the counts of active slabs are left unknown."""
+def unpack_counts(blob: bytes, times: int, per_slab: Ints) -> Counts:
     width = len(per_slab)
     sections = split(blob)
     unpack = unpack_grid if sections[4:] else unpack_matrix
-    num_slabs = unpack(sections[0], times, width, columns)
-    unused_slabs = unpack(sections[1], times, width, columns) if slabs else None
+    num_slabs, unused_slabs, beside, unused = (unpack(section, times, width) for section in sections[:4])
+    num_objs = num_slabs * per_slab + beside
+    return Counts(num_objs - unused, num_objs, num_slabs - unused_slabs, num_slabs)
+
+
+def unpack_objects(blob: bytes, times: int, per_slab: Ints, columns: Columns = None) -> tuple[Ints, Ints]:
+    """num_objs and active_objs alone, [T, C] each, in memory column by column; `columns`: only these of the layout."""
+    width = len(per_slab)
+    sections = split(blob)
+    if sections[4:]:
+        num = sum_grids([(sections[0], per_slab), (sections[2], None)], times, width, columns)
+        return num, num - unpack_grid(sections[3], times, width, columns)
     each = per_slab if columns is None else per_slab[columns]
-    num_objs = unpack(sections[2], times, width, columns) + num_slabs * each
-    active_objs = num_objs - unpack(sections[3], times, width, columns)
-    active_slabs = np.full_like(num_slabs, UNKNOWN) if unused_slabs is None else num_slabs - unused_slabs
-    return Counts(active_objs, num_objs, active_slabs, num_slabs)
+    slabs, beside, unused = (unpack_matrix(sections[k], times, width, columns) for k in (0, 2, 3))
+    num = slabs * each + beside
+    return num, num - unused

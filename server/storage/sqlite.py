@@ -26,7 +26,6 @@ from server.storage.layouts import LayoutBook
 from server.storage.maintenance import Maintenance
 from server.storage.record import encode, milliseconds
 from server.storage.retention import Retention
-from server.storage.rollups import SPANS
 from server.storage.windows import WindowReader
 from server.storage.writer import Writer
 
@@ -159,7 +158,6 @@ class SqliteStore:
         if width not in WIDTHS:
             raise StoreError(f"buckets of {width} s are not kept: choose one of {', '.join(map(str, WIDTHS))}")
         wanted = None if caches is None else frozenset(caches)
-        picked = wanted if width < max(SPANS) else None  # whole hours lie decoded in memory, or will soon be asked for
         low, high = ceil_milliseconds(start), floor_milliseconds(end)
         nodes = [n for _, n in sorted(self._catalog.nodes.items()) if group is None or n.state.group == group]
         nodes = [
@@ -171,10 +169,10 @@ class SqliteStore:
             disturbed = self._catalog.disturbed
             ages = {n.id: (milliseconds(n.state.taken_at), disturbed.get(n.id, 0)) for n in some}  # before reading
             with self._pool.read() as db:
-                source = WindowReader(db, self._book, self._catalog.boot_labels, self._damage, picked, self._kept, ages)
+                source = WindowReader(db, self._book, self._catalog.boot_labels, self._damage, wanted, self._kept, ages)
                 for node in some:
                     blocks = source.blocks(node.id, low, high, width)
-                    boots = assemble_boots(blocks, source.rows, width, caches=wanted)
+                    boots = assemble_boots(blocks, source.rows, width)
                     if boots:
                         s = node.state
                         series.append(NodeSeries(s.node, s.group, s.labels, s.kernel, s.machine, s.cpus, boots))

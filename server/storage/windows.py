@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from server.buckets import Block, CacheRow
 from server.storage.damage import UNREADABLE, Damage
 from server.storage.ingest import HOUR
-from server.storage.kept import CLOSING, Kept, Span, closed_before, cut, pack
+from server.storage.kept import CLOSING, Kept, Span, closed_before, cut, joined, pack
 from server.storage.layouts import LayoutBook
 from server.storage.reader import recent_samples
 from server.storage.record import decode_pair
 from server.storage.rollups import SPANS, unpack_block
-from server.storage.samples import to_block, unpack_counts, unpack_samples
+from server.storage.samples import to_block, unpack_objects, unpack_samples
 
 __all__ = ["WindowReader"]
 
@@ -47,6 +47,8 @@ class WindowReader:
     rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """The rows kept of each layout met, as server.assemble wants them."""
     _columns: dict[int, NDArray[np.intp] | None] = field(default_factory=dict)
+    """Which rows of a layout are wanted, by its number; `_picked` by its hash, of layouts met in what is kept."""
+    _picked: dict[str, NDArray[np.intp]] = field(default_factory=dict)
     _forgotten: Mapping[int, int] = field(init=False)
     """Up to which instant each tier has forgotten something; 0 is the snapshots."""
     _lost: bool = False
@@ -57,7 +59,7 @@ class WindowReader:
 
     def blocks(self, node: int, low: int, high: int, width: int) -> list[Block]:
         """All blocks of the node; they share no snapshot, and none is coarser than `width` seconds where avoidable."""
-        if self.kept is None or self.caches is not None or width < min(SPANS):
+        if self.kept is None or width < min(SPANS):
             return self._read(node, low, high, width)
         tier = max(w for w in SPANS if w <= width)
         first, end = _whole(low, high, tier)
@@ -83,39 +85,53 @@ class WindowReader:
         key, disturbed = (node, tier, "head"), self.ages[node][1]
         whole = low >= self._forgotten.get(0, 0)  # else it may come from roll-ups, and change when more is forgotten
         span = kept.find(key, disturbed, low) if whole else None
-        if span is None or span.until != first or not span.first <= low <= _ceil(span.first, CLOSING):
-            edge = min(_ceil(low, CLOSING), first)
-            read = self._read(node, low, first - 1, 0)
-            rest = Span(disturbed, edge, first).joined((), [cut(b, edge, first) for b in read], min(SPANS))
-            raw = [pack(part) for b in read if len((part := cut(b, low, edge)).time)]
-            span = Span(disturbed, low, first, (*raw, *rest.blocks))
-            span = self._keep(kept, key, span, low, keep=whole)
-        return self._taken(span, low, first)
+        if span is not None and span.until == first and span.first <= low <= _ceil(span.first, CLOSING):
+            return self._taken(span, low, first)
+        read = self._read(node, low, first - 1, 0)
+        if not whole or self.caches is not None:
+            return read
+        edge = min(_ceil(low, CLOSING), first)
+        found = [cut(block, low, edge) for block in read] + joined((cut(b, edge, first) for b in read), min(SPANS))
+        self._keep(kept, key, Span(disturbed, low, first), found, low)
+        return found
 
     def _closed(self, kept: Kept, node: int, first: int, end: int, tier: int) -> list[Block]:
         """The buckets of `tier` seconds within [first, end), all of them closed."""
         key, disturbed = (node, tier), self.ages[node][1]
         span = kept.find(key, disturbed, first)
+        if span is not None and span.first <= first and end <= span.until:
+            return self._taken(span, first, end)
+        if self.caches is not None:
+            return self._read(node, first, end - 1, tier)
         if span is None or first > span.until or end < span.first:
             span = Span(disturbed, first, first)
-        if first < span.first or end > span.until:
-            self.rows.update((name, rows) for name, rows in span.rows.items() if name not in self.rows)
-            before = self._read(node, first, span.first - 1, tier) if first < span.first else ()
-            after = self._read(node, span.until, end - 1, tier) if end > span.until else ()
-            joined = replace(span.joined(before, after, tier), first=min(first, span.first), until=max(end, span.until))
-            span = self._keep(kept, key, joined, first)
-        return self._taken(span, first, end)
+        found = self._taken(span, span.first, span.until)
+        if first < span.first:
+            found += self._read(node, first, span.first - 1, tier)
+        if end > span.until:
+            found += self._read(node, span.until, end - 1, tier)
+        span = replace(span, first=min(first, span.first), until=max(end, span.until))
+        found = joined(found, tier)
+        self._keep(kept, key, span, found, first)
+        return [cut(block, first, end) for block in found]
 
-    def _keep(self, kept: Kept, key: Hashable, span: Span, first: int, *, keep: bool = True) -> Span:
-        """Unless it lacks something damaged."""
-        span = replace(span, rows={p.bare.layout: self.rows[p.bare.layout] for p in span.blocks})
-        if keep and not self._lost:
-            kept.put(key, span, first)
-        return span
+    def _keep(self, kept: Kept, key: Hashable, span: Span, blocks: list[Block], first: int) -> None:
+        """Unless something damaged is lacking."""
+        if not self._lost:
+            packed = tuple(pack(block) for block in blocks if len(block.time))
+            rows = {block.bare.layout: self.rows[block.bare.layout] for block in packed}
+            kept.put(key, replace(span, blocks=packed, rows=rows), first)
 
     def _taken(self, span: Span, first: int, until: int) -> list[Block]:
-        self.rows.update((name, rows) for name, rows in span.rows.items() if name not in self.rows)
-        return span.within(first, until)
+        """What a span holds from `first` up to `until`; of the wanted rows."""
+        if self.caches is None:
+            self.rows.update((name, rows) for name, rows in span.rows.items() if name not in self.rows)
+            return span.within(first, until)
+        for layout, rows in span.rows.items():
+            if layout not in self._picked:
+                self._picked[layout], self.rows[layout] = _wanted(rows, self.caches)
+        blocks = (block.within(first, until, self._picked[block.bare.layout]) for block in span.blocks)
+        return [block for block in blocks if len(block.time)]
 
     def _read(self, node: int, low: int, high: int, width: int) -> list[Block]:
         """The same from the file."""
@@ -137,8 +153,7 @@ class WindowReader:
             layout = self.book.load(self.db, number)
             rows, columns = layout.rows, None
             if self.caches is not None:
-                wanted = [i for i, row in enumerate(rows) if row.name in self.caches]
-                columns, rows = np.array(wanted, dtype=np.intp), tuple(rows[i] for i in wanted)
+                columns, rows = _wanted(rows, self.caches)
             self.rows[layout.hash], self._columns[number] = rows, columns
         return self._columns[number]
 
@@ -179,9 +194,8 @@ class WindowReader:
             with self.damage.skip("sealed", row):
                 columns, samples = self._kept(number), unpack_samples(samples_blob, series=True)
                 per_slab = self.book.load(self.db, number).per_slab
-                counts = unpack_counts(counts_blob, len(samples), per_slab, columns, slabs=False)
+                num, active = unpack_objects(counts_blob, len(samples), per_slab, columns)
                 inside = np.flatnonzero((samples.taken >= low) & (samples.taken <= high))
-                num, active = counts.num_objs, counts.active_objs
                 if len(inside) < len(samples):
                     samples, num, active = samples.take(inside), num[inside], active[inside]
                 block = to_block(self.boots[boot], self.book.hash(number), samples, num, active)
@@ -218,6 +232,12 @@ class WindowReader:
         if coarser and (lost or first < self._forgotten.get(tier, 0)):
             for block in self._buckets(node, *_whole(first, end - 1, coarser[0]), coarser[0]):
                 yield from _outside(block, hours)
+
+
+def _wanted(rows: Sequence[CacheRow], caches: Collection[str]) -> tuple[NDArray[np.intp], tuple[CacheRow, ...]]:
+    """The places of the rows with these names, and those rows."""
+    places = [i for i, row in enumerate(rows) if row.name in caches]
+    return np.array(places, dtype=np.intp), tuple(rows[i] for i in places)
 
 
 def _whole(low: int, high: int, tier: int) -> tuple[int, int]:

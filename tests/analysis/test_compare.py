@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from server.analysis.caches import CacheSummary, list_caches
 from server.analysis.compare import FEW, Comparison, compare
 from server.analysis.judge import judge
+from server.analysis.peers import compare_to_peers, scales_to
 from server.analysis.study import study
 from server.analysis.tracks import make_tracks
+from server.analysis.trend import fit
 from server.analysis.types import AnalysisSettings
 from tests.analysis.series import MIB, START, ArraySource, Node, fleet, level, rising
 
 END = START + 86400.0
 
 
-def compared(nodes: list[Node], cache: str, points: int = 300, **settings: float) -> Comparison:
+def compared(
+    nodes: list[Node], cache: str, points: int = 300, most: int | None = None, **settings: float
+) -> Comparison:
     source = ArraySource(nodes)
     studied = study(source, start=START, end=END, group=None, settings=AnalysisSettings(**settings))
-    return compare(source, cache, start=START, end=END, group=None, points=points, studied=studied)
+    return compare(source, cache, start=START, end=END, group=None, points=points, most=most, studied=studied)
 
 
 def listed(nodes: list[Node]) -> dict[str, CacheSummary]:
@@ -47,6 +52,31 @@ def test_the_outstanding_come_first() -> None:
     assert found.spread > 0
     assert all(0 < len(row.series) <= 50 for row in found.nodes)
     assert found.nodes[0].series[0][0] == pytest.approx(START, abs=3600)
+
+
+def test_each_node_is_measured_by_all_others() -> None:
+    """Three leak, each at a pace of its own, one of them from late on: as many cells less."""
+    nodes = fleet(70)
+    for number, node in enumerate(nodes[:3], 1):
+        node.caches = {**node.caches, "churn-4": node.caches["churn-4"] + rising(node.time, number * MIB)}
+    late = nodes[1]
+    late.caches = {**late.caches, "churn-4": np.where(late.time < START + 8 * 3600, np.nan, late.caches["churn-4"])}
+    found = compared(nodes, "churn-4", most=4)
+    assert [len(row.series) > 0 for row in found.nodes] == [True] * 4 + [False] * 66
+    rates: dict[str, tuple[float, float, float, float]] = {}
+    for track in make_tracks(list(ArraySource(nodes).window(START, END, 3600))):
+        y = track.allocated[:, track.index["churn-4"]]
+        t, y = track.time[np.isfinite(y)], y[np.isfinite(y)]
+        trend, hours = fit(t, y[:, None]), float(t[-1] - t[0]) / 3600
+        error = max(float(trend.error[0]), 1.0) / hours
+        rates[track.node] = (float(trend.growth[0]) / hours, error, float(y[0]), float(trend.noise[0]))
+    for row in found.nodes:
+        rate, error, level, noise = rates[row.node]
+        others = np.array([one for name, one in rates.items() if name != row.node])
+        scales = scales_to(level, noise, others[:, 2], others[:, 3], np.ones(len(others)))
+        peers = compare_to_peers(others[:, 0], others[:, 1], scales)
+        assert row.bytes_per_hour == pytest.approx(rate)
+        assert row.score == pytest.approx((rate - peers.median) / float(np.hypot(error, peers.spread)))
 
 
 def test_any_spelling_finds_the_cache() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.analysis.medians import column_medians, medians
+from server.analysis.medians import column_medians, medians, middle
 from tests.analysis import naive
 from tests.analysis.series import Floats
 
@@ -32,3 +32,10 @@ def test_medians_of_columns_equal_their_naive_version(y: Floats) -> None:
     expected = [naive.whole_median(column) for column in y.T.tolist()]
     assert column_medians(y).tolist() == pytest.approx(expected, nan_ok=True)
     np.testing.assert_array_equal(y, before)
+
+
+@settings(deadline=None, derandomize=True)
+@given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=ELEMENTS), st.sampled_from([0, 1]))
+def test_the_middle_is_what_numpy_says(y: Floats, axis: int) -> None:
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(middle(y, axis), np.median(y, axis=axis), equal_nan=True)

@@ -26,6 +26,17 @@ def test_statistics_equal_their_naive_versions(y: Floats) -> None:
         assert floor_rise(y)[column] == pytest.approx(naive.floor_rise(own))
 
 
+def test_series_with_times_of_their_own_are_fitted_as_each_alone() -> None:
+    rng = np.random.default_rng(3)
+    t = np.stack([ramp(20) * 60.0 + rng.uniform(0, 30, 20) for _ in range(5)], axis=1)
+    y = np.cumsum(rng.normal(0.2, 1.0, (20, 5)), axis=0)
+    together = fit(t, y)
+    for column in range(5):
+        alone = fit(t[:, column], y[:, [column]])
+        for name in ("rate", "growth", "error", "noise", "memory"):
+            assert getattr(together, name)[column] == pytest.approx(getattr(alone, name)[0])
+
+
 def test_missing_values_are_left_out_and_never_zero() -> None:
     t = ramp(12) * 60.0
     whole = ramp(12) * 5.0 + 100
