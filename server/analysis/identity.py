@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from server.buckets import CacheRow
 
-__all__ = ["assumed_reclaimable", "canonical_names", "fold"]
+__all__ = ["assumed_reclaimable", "canonical_names", "fold", "freed_late"]
 
 _RANDOM = re.compile(r"^kmalloc-(?:rnd|part)-\d+-(.+)$")
 """Copies drawn per boot by CONFIG_RANDOM_KMALLOC_CACHES (Linux commit 3c6152940584, v6.6)."""
@@ -30,6 +30,12 @@ _RECLAIMABLE = re.compile(
     r"|fsnotify_mark_connector|jbd2_journal_head|journal_head|shared_policy_node|xfs_(?:inode|buf|dquot|ifork))$"
 )
 """Caches with SLAB_RECLAIM_ACCOUNT or a shrinker, and those whose objects live and die with such an inode or page."""
+_LAZY = re.compile(
+    r"^(?:lsm_inode_cache|selinux_inode_security|iint_cache|ima_iint_cache|xfs_ili|xfs_ifork|vmap_area|iommu_iova)$"
+)
+"""Not accounted as reclaimable, but given back late and not lost: with the inode that each object belongs to
+(security_inode_free in security/security.c, xfs_inode_free_callback in fs/xfs/xfs_icache.c), once so many areas wait to
+be unmapped (lazy_max_pages in mm/vmalloc.c), or from per-CPU magazines that fill first (drivers/iommu/iova.c)."""
 _NEVER = re.compile(
     r"^(?:sock_inode_cache|shmem_inode_cache|hugetlbfs_inode_cache|mqueue_inode_cache|bdev_cache|rpc_inode_cache)$"
 )
@@ -51,6 +57,11 @@ def fold(name: str) -> str:
         size = int(found[2])
         name = f"{found[1]}-{size // 2**20}M" if size % 2**20 == 0 else f"{found[1]}-{size // 1024}k"
     return _ADDRESS.sub("", name) or name
+
+
+def freed_late(cache: str) -> bool:
+    """Whether the kernel frees what a cache of this folded name holds late, as it reclaims or has enough of it."""
+    return bool(_LAZY.match(cache))
 
 
 def assumed_reclaimable(cache: str) -> bool:

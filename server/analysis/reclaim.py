@@ -18,8 +18,10 @@ FEWEST = 4
 """Reclaimable caches that vary on a node, from which on what they do together can be told."""
 LEAST = 8 * 4096.0
 """Bytes below which a cache says nothing of the others: a slab more is too large a share of it."""
-BLOCKS, MOST_LOST = 6, 0.15
-"""A leak's excess rises from each sixth to the next, and never loses more than this share of its rise."""
+BLOCKS, FEWEST_RISING, MOST_LOST = 6, 4, 0.15
+"""From its lowest sixth on, of which there are four at least, a leak's excess rises from each to the next, and never
+loses more than this share of its rise."""
+FEWEST_CELLS = 4
 FELL = 0.1
 """A share of their level that pressure took from them."""
 SUBSTANTIAL, KEPT = 0.25, 0.5
@@ -63,16 +65,20 @@ def pressed(own: Floats, others: Floats) -> bool:
     level = tide(others)
     if level is None or not np.isfinite(own).all():
         return False
-    excess = own - level * float(middle(own[: max(2, len(own) // 4)]))
-    high = np.array([j - 1 if level[j - 1] >= level[j - 2] else j - 2 for j in range(2, len(level))])
-    low = np.arange(2, len(level))
-    fell = 1.0 - level[low] / level[high]
-    told = np.clip(fell, 0.0, None) * np.clip(excess[high] / own[high], 0.0, None)
-    best = int(np.argmax(told))
+    excess = own - level * np.median(own[: max(2, len(own) // 4)])
     floors = block_floors(excess[:, None], BLOCKS)[:, 0]
-    lost = float((np.maximum.accumulate(excess) - excess).max())
-    if (np.diff(floors) <= 0).any() or lost > MOST_LOST * (floors[-1] - floors[0]):
+    begin = int(np.argmin(floors))
+    if len(floors) - begin < FEWEST_RISING or (np.diff(floors[begin:]) <= 0).any():
         return False
-    if fell[best] < FELL or excess[high[best]] < SUBSTANTIAL * own[high[best]]:
+    rise = floors[-1] - floors[begin]
+    own, level, excess = (series[int(np.argmin(excess)) :] for series in (own, level, excess))
+    if len(own) < FEWEST_CELLS or float((np.maximum.accumulate(excess) - excess).max()) > MOST_LOST * rise:
+        return False
+    low = np.arange(2, len(level))
+    high = np.where(level[low - 1] >= level[low - 2], low - 1, low - 2)
+    fell = 1.0 - level[low] / level[high]
+    share = np.divide(excess[high], own[high], out=np.zeros(len(high)), where=own[high] > 0)
+    best = int(np.argmax(np.clip(fell, 0.0, None) * np.clip(share, 0.0, None)))
+    if fell[best] < FELL or share[best] < SUBSTANTIAL:
         return False
     return bool(excess[low[best]] >= (1.0 - KEPT * fell[best]) * excess[high[best]])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.identity import assumed_reclaimable, canonical_names
+from server.analysis.identity import assumed_reclaimable, canonical_names, freed_late
 from server.analysis.trend import floors
 from server.buckets import CacheRow, NodeSeries
 
@@ -120,7 +120,7 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
                 tuple(sorted({row.name for row in members})),
                 tuple(sorted(aliases)),
                 max((row.obj_size for row in members), default=0),
-                any(flags) if flags else assumed_reclaimable(name),
+                freed_late(name) or (any(flags) if flags else assumed_reclaimable(name)),
                 not flags,
             )
         )
