@@ -22,6 +22,11 @@ LEAST_SCORE = 3.0
 """Growth of less than so many times its uncertainty is not looked at further."""
 LEAST_KNOWN = 0.75
 """Share of a span's cells in which a series must be listed to have a trend."""
+FEWEST_SLABS = 4
+"""A growth of fewer slabs is not looked at further."""
+PAGE, LARGEST_SLAB, OBJECTS = 4096.0, 32768.0, 16
+"""Bytes of the least slab and of the largest (eight pages unless the kernel is told otherwise, slub_max_order), and the
+objects that SLUB seeks to have in one (calculate_order in mm/slub.c: 16 with up to seven processors)."""
 TOGETHER = 2000
 """Series that are fitted at once: more would not fit into a processor's cache."""
 
@@ -34,6 +39,8 @@ class Candidates:
     """[S] in Panel.tracks; `columns` in Panel.names."""
     columns: Indices
     trend: Trend
+    lone: Trend
+    """The same with what the nodes share left in."""
     active: Trend
     """The same of the objects in use."""
     measures: Mapping[str, Floats]
@@ -41,7 +48,8 @@ class Candidates:
     def take(self, kept: Indices | Bools) -> Candidates:
         """Some of them."""
         measures = {name: values[kept] for name, values in self.measures.items()}
-        return Candidates(self.rows[kept], self.columns[kept], self.trend.take(kept), self.active.take(kept), measures)
+        trend, lone, active = self.trend.take(kept), self.lone.take(kept), self.active.take(kept)
+        return Candidates(self.rows[kept], self.columns[kept], trend, lone, active, measures)
 
 
 def candidates_of(surveyed: Survey) -> list[Candidates]:
@@ -57,17 +65,17 @@ def candidates_of(surveyed: Survey) -> list[Candidates]:
 
 
 def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidates]:
-    t, y = part.t, part.y.take(chosen, axis=1)
-    rise, least = floor_rise(y), 4 * quantum(y)
-    likely = (rise > 0) & (rise >= least)  # no growth exceeds the floor's rise
-    chosen, y, least = chosen[likely], y[:, likely], least[likely]
-    trend = fit(t, y)
+    t, y = part.t, surveyed.curves.cleaned(part.block(chosen))
+    rise, slab = floor_rise(y), quantum(part.y[:, chosen])
+    likely = (rise > 0) & (rise >= FEWEST_SLABS * slab)  # no growth exceeds the floor's rise
+    chosen, y, slab = chosen[likely], y[:, likely], slab[likely]
+    trend = fit(t, y, slab)
     kept = trend.growth > LEAST_SCORE * trend.error
     kept &= np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
-    kept &= trend.growth >= least
+    kept &= trend.growth >= FEWEST_SLABS * slab
     if not kept.any():
         return
-    chosen, y, trend = chosen[kept], y[:, kept], trend.take(kept)
+    chosen, y, slab, trend = chosen[kept], y[:, kept], slab[kept], trend.take(kept)
     spread = steps(t, y, min(BLOCKS, len(t) // 2))
     gates = {
         "step": (spread.largest > LARGEST) | (spread.rising < RISING),
@@ -75,6 +83,7 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
         "falls back": spread.drawdown > 0.6 * trend.growth,
     }
     measures = {
+        "slab": np.minimum(slab, _usual_slabs(surveyed.panel, part.rows[chosen], part.columns[chosen])),
         "largest_step": spread.largest,
         "rising_blocks": spread.rising,
         "late_over_early": np.minimum(spread.late, 1e6),
@@ -85,7 +94,15 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     gates["active"] = active.growth < 0.5 * trend.growth
     passed = np.flatnonzero(~np.logical_or.reduce(list(gates.values())))
     if len(passed):
-        yield Candidates(rows, columns, trend, active, measures).take(passed)
+        lone = fit(t, part.y[:, chosen], slab)
+        yield Candidates(rows, columns, trend, lone, active, measures).take(passed)
+
+
+def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
+    """[S] bytes of a slab of each series' cache, about: what grows fast changes by more than one from cell to cell."""
+    places = [np.searchsorted(panel.places[row], column) for row, column in zip(rows, columns, strict=True)]
+    sizes = [panel.tracks[row].facts[place].obj_size for row, place in zip(rows, places, strict=True)]
+    return np.clip(OBJECTS * np.array(sizes, dtype=np.float64), PAGE, LARGEST_SLAB)
 
 
 def _active(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:

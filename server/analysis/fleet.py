@@ -25,10 +25,10 @@ HARMLESS = frozenset({"peers", "material"})
 
 
 def _own_score(sign: Sign) -> float:
-    noise = math.hypot(sign.error, sign.own_wander)
+    noise = math.hypot(sign.lone_error, sign.own_wander)
     hours = sign.short and sign.span.end - sign.span.start >= RISE
     doubt = 1.0 + COMPANY_WEIGHT * sign.alongside if hours else 1.0  # what many caches do is the day's rise
-    return (sign.growth - sign.together) / noise / doubt if noise > 0 else 0.0
+    return (sign.lone_growth - sign.together) / noise / doubt if noise > 0 else 0.0
 
 
 def own_limit(sign: Sign) -> float:

@@ -19,14 +19,14 @@ from server.analysis.sentence import span_text
 from server.analysis.steady import Alone, verdict
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
-from server.analysis.windows import plan
+from server.analysis.windows import BRIEF, plan
 from server.buckets import NodeSeries, Source
 
 __all__ = ["WATCH_SCORE", "judge", "judge_alone"]
 
-WATCH_SCORE = 5.0
-"""Least score (see Sign.score) of a row in `watch`."""
-SOFT = frozenset({"peers", "reclaimable", "stopped"})
+WATCH_SCORE, BRIEF_WATCH = 5.0, 3.5
+"""Least score (see Sign.score) of a row in `watch`, and in windows under windows.BRIEF."""
+SOFT = frozenset({"peers", "reclaimable", "stopped", "bends", "fills"})
 """Gates which a sign in `watch` need not have passed."""
 
 
@@ -104,7 +104,7 @@ def judge_alone(
                 width = reading.spans[0].width
                 known.uncut = [cells(track, start, end, width) for track in every]
                 known.coarse = [cells(track, start, end, width) for track in tracks if len(track.time)]
-                known.past = Past(known.coarse)
+                known.past = Past(known.coarse, width)
             panel = make_panel(tracks, reading.spans[0].width, settings)
             known.scans += [scan(panel, span, known.past) for span in reading.spans]
     findings: list[Finding] = []
@@ -175,7 +175,8 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     fleet, covered = fleet_findings(signs, listing, q_of, end, settings)
     best: dict[tuple[str, str, str], tuple[Sign, float, bool]] = {}
     for sign in signs:
-        if sign.score < WATCH_SCORE or set(sign.failed) - SOFT or (sign.track.node, sign.cache) in covered:
+        least = BRIEF_WATCH if sign.span.end - sign.span.start < BRIEF else WATCH_SCORE
+        if sign.score < least or set(sign.failed) - SOFT or (sign.track.node, sign.cache) in covered:
             continue
         strong = not sign.failed and sign.score >= sign.limit and q_of[id(sign)] <= settings.q_limit
         key = (sign.track.node, sign.track.boot, sign.cache)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from server.analysis.factors import companions
 from server.analysis.medians import middle
+from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track
 from server.analysis.trend import quantum
 
@@ -48,7 +49,8 @@ class _Moves(NamedTuple):
 class Past:
     """The coarse cells of the nodes of one group over the whole window; answers are kept."""
 
-    def __init__(self, tracks: Sequence[Track]) -> None:
+    def __init__(self, tracks: Sequence[Track], width: float = 1.0) -> None:
+        """`width` is that of the cells, in seconds."""
         step = max(1, len(tracks) // ASKED)
         self._asked = tracks[::step]
         self._nodes: dict[str, list[Track]] = {}
@@ -60,6 +62,11 @@ class Past:
         self._gaps: dict[int, list[float]] = {}
         self._near: dict[int, Floats] = {}
         self._changes: dict[tuple[int, int], tuple[Floats, Floats, Floats]] = {}
+        self._names = {name: k for k, name in enumerate(sorted({name for track in tracks for name in track.names}))}
+        self._row = {id(track): row for row, track in enumerate(tracks)}
+        self._width = width
+        self._curves: Shared | None = None
+        self._clean: dict[int, Floats] = {}
 
     def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
         """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
@@ -133,12 +140,15 @@ class Past:
                 return float(past[-1] - past[0]) if len(past) >= 2 else 0.0
         return 0.0
 
-    def series(self, node: str, boot: str, cache: str) -> tuple[Floats, Floats]:
-        """This boot's cells: time and floor, without what is not listed; empty where nothing is known."""
+    def series(self, node: str, boot: str, cache: str, *, own: bool = False) -> tuple[Floats, Floats]:
+        """This boot's cells: time and floor, without what is not listed; empty where nothing is known.
+
+        `own`: without what the nodes share besides a trend.
+        """
         for track in self._nodes.get(node, ()):
             column = track.index.get(cache)
             if track.boot == boot and column is not None:
-                y = track.allocated[:, column]
+                y = (self._cleaned(track) if own else track.allocated)[:, column]
                 return track.time[np.isfinite(y)], y[np.isfinite(y)]
         return np.zeros(0), np.zeros(0)
 
@@ -161,6 +171,25 @@ class Past:
                 seen += place >= 0
         return np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
 
+    def _cleaned(self, track: Track) -> Floats:
+        """The track's allocated bytes [K, C] without what the nodes asked share besides a trend: no wander either."""
+        known = self._clean.get(id(track))
+        if known is None:
+            if self._curves is None:
+                one = {track.node: track for track in self._asked if len(track.time)}
+                members = np.array([self._row[id(track)] for track in one.values()], dtype=np.intp)
+                listed = np.zeros((len(one), len(self._names)), dtype=bool)
+                for place, other in enumerate(one.values()):
+                    listed[place, [self._names[name] for name in other.names]] = True
+                self._curves = Shared((self._block(other) for other in one.values()), members, listed)
+            known = self._clean[id(track)] = self._curves.cleaned(self._block(track))
+        return known
+
+    def _block(self, track: Track) -> Block:
+        columns = np.array([self._names[name] for name in track.names], dtype=np.intp)
+        rows = np.full(len(columns), self._row[id(track)])
+        return Block(np.floor_divide(track.time, self._width), track.allocated, rows, columns)
+
     def _lagged(self, track: Track, cache: str, seconds: float) -> _Moves | None:
         """A cache's changes over so long a time; None where nothing is known."""
         column = track.index.get(cache)
@@ -174,10 +203,10 @@ class Past:
         key = (id(track), bisect_left(gaps, lag * 0.99))  # which cells lie a lag apart depends on nothing else
         known = self._changes.get(key)
         if known is None:
-            known = self._changes[key] = _changes(track, lag * 0.99)
+            known = self._changes[key] = _changes(track.time, self._cleaned(track), lag * 0.99)
         near = self._near.get(id(track))
         if near is None:
-            near = self._near[id(track)] = _changes(track, 0.5 * gaps[0])[1]
+            near = self._near[id(track)] = _changes(track.time, self._cleaned(track), 0.5 * gaps[0])[1]
         mean, square, falls = (float(part[column]) for part in known)
         if math.isnan(mean):
             return None
@@ -206,9 +235,8 @@ def _jumps(y: Floats) -> Floats:
     return np.where(size > least[:, None], change, 0.0)
 
 
-def _changes(track: Track, lag: float) -> tuple[Floats, Floats, Floats]:
+def _changes(t: Floats, y: Floats, lag: float) -> tuple[Floats, Floats, Floats]:
     """Mean [C] of every cache's changes over at least so many seconds, of their squares, of the falls'; NaN if none."""
-    t, y = track.time, track.allocated
     later = np.searchsorted(t, t + lag)
     inside = later < len(t)
     change = y[later[inside]] - y[inside]

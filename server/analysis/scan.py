@@ -17,11 +17,11 @@ from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.peers import Peers, robust_spreads, scales_to
 from server.analysis.reclaim import pressed
-from server.analysis.shape import is_over, levels_off
+from server.analysis.shape import is_over, levels_off, slackens
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
-from server.analysis.trend import fit
-from server.analysis.windows import DAY, Span
+from server.analysis.trend import fit, quantum
+from server.analysis.windows import BRIEF, DAY, Span
 
 __all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
 
@@ -29,12 +29,17 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-FINDING_SCORE, PART_SCORE = 6.0, 8.0
-"""Least score of a finding (see Sign.score), over the whole window and over a part of it: there are many parts."""
+FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 4.5
+"""Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many; over a window
+under BRIEF, in which nothing but noise and company has time to look like a leak."""
 LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
-PEERLESS_SCORE = 10.0
-"""Least score of a cache that no other node lists."""
+SLAB = 0.7
+"""Of a slab: so much of a growth is never known."""
+OVER_SCORE = 12.0
+"""Least score of a rise that is over."""
+PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
+"""Least score of a cache that no other node lists: over the whole window, a part of it, and a window under BRIEF."""
 FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
 COHORT_SHARE = 0.35
@@ -43,6 +48,8 @@ MOST_NODE = 0.3
 """Of a growth: what more of it is explained by the node's load is the load's."""
 MOST_SLOWER = 2.0
 """What grew so many times faster just before a span is filling up, and slows."""
+FILLS = 2.0
+"""Times the bend that is most for a leak (see shape.slackens): so much is a cache's that fills."""
 PLENTY = 8
 """Peers, from which on leaving one out makes little difference."""
 COMPANY_WEIGHT = 0.25
@@ -52,7 +59,9 @@ MOST_PEERS = 64
 
 
 def _limit(span: Span) -> float:
-    return FINDING_SCORE if span.whole and not span.ended else PART_SCORE
+    if not span.whole or span.ended:
+        return PART_SCORE
+    return BRIEF_SCORE if span.end - span.start < BRIEF else FINDING_SCORE
 
 
 @dataclass(slots=True)
@@ -75,6 +84,9 @@ class Sign:
     wander: float
     """How much this cache usually moves in as long a time, on this node or its peers."""
     own_wander: float
+    lone_growth: float
+    """Growth and its error without regard to what the nodes share: how it looks to one who sees this node only."""
+    lone_error: float
     excess: float
     """Growth less what the node effect and the peers' median explain."""
     score: float
@@ -177,8 +189,8 @@ class _Bench:
         for part in surveyed.parts:
             mine = np.flatnonzero((peer[part.rows] >= 0) & (self._place[part.columns] >= 0))
             to = (peer[part.rows[mine]], self._place[part.columns[mine]])
-            y = part.y[:, mine]
-            trend, seconds = fit(part.t, y), surveyed.length[part.rows[mine]]
+            y = surveyed.curves.cleaned(part.block(mine))
+            trend, seconds = fit(part.t, y, quantum(part.y[:, mine])), surveyed.length[part.rows[mine]]
             known = np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
             self._rate[to] = np.where(known, trend.growth / seconds, np.nan)
             self._error[to] = np.where(known, np.maximum(trend.error, 1.0) / seconds, np.nan)
@@ -250,7 +262,9 @@ class _Bench:
         if peers.count and not self._surveyed.panel.reclaimable[candidates.rows[k], candidates.columns[k]]:
             steps = self._past.stepped(track.node, track.boot, cache, length) * float(compared.scale[k])
             wander = max(wander, steps)
-        noise = math.sqrt(error**2 + (peers.spread**2 if peers.count else 0.0) + wander**2)
+        # Both say how far such caches move by themselves in so long a time; and a slab may come or go.
+        moves = max(wander, peers.spread if peers.count else 0.0)
+        noise = math.sqrt(error**2 + moves**2 + (SLAB * float(candidates.measures["slab"][k])) ** 2)
         if growth - removed - expected < LEAST_SCORE * noise:
             if not always:
                 return None
@@ -298,6 +312,8 @@ class _Bench:
             peers,
             wander,
             own_wander,
+            float(candidates.lone.growth[k]),
+            float(max(candidates.lone.error[k], 1.0)),
             excess,
             score,
             short,
@@ -317,7 +333,7 @@ class _Bench:
             "node": sign.removed > MOST_NODE * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
         }
-        if sign.short and not self._span.ended and sign.score >= LEAST_SCORE:
+        if not self._span.ended and LEAST_SCORE <= sign.score < (math.inf if sign.short else OVER_SCORE):
             part = one.cells()
             gates["stopped"] = is_over(part.time, part.allocated[:, column])
         if not self._span.whole:
@@ -328,20 +344,29 @@ class _Bench:
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth
             gates["slowing"] = len(y) > 0 and levels_off(t, y)
             gates["reclaimable"] = sign.facts.reclaimable
+            gates["stopped"] = sign.score < OVER_SCORE
         elif sign.facts.reclaimable:
             part, others = one.cells(), one.track.reclaimable.copy()
             others[column] = False
             kept = pressed(part.allocated[:, column], part.allocated[:, others])
             gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not kept
+        if sign.score >= LEAST_SCORE and not any(gates.values()):
+            part = one.cells()
+            bent = max(slackens(*self._past.series(*key)), slackens(*self._past.series(*key, own=True)))
+            if not self._span.ended:
+                bent = max(bent, slackens(part.time, part.allocated[:, column]))
+            gates |= {"bends": 1.0 < bent <= FILLS and one.length >= BRIEF, "fills": bent > FILLS}
         return tuple(name for name, failed in gates.items() if failed)
 
     def _alone(self, sign: Sign, one: Fit) -> bool:
         """Whether a cache that no other node lists may be judged by itself.
 
         There must be other nodes, the boot must be older than the span is long (no warm-up), and the sign reach
-        PEERLESS_SCORE over the whole window.
+        PEERLESS_SCORE over the whole window, PEERLESS_PART over a part of it, PEERLESS_BRIEF over a brief window.
         """
-        return self._nodes > 1 and self._span.whole and sign.score >= PEERLESS_SCORE and not _young(one)
+        least = PEERLESS_SCORE if self._span.whole else PEERLESS_PART
+        least = PEERLESS_BRIEF if self._span.whole and one.length < BRIEF else least
+        return self._nodes > 1 and sign.score >= least and not _young(one)
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""

@@ -9,7 +9,7 @@ from server.analysis.follow import follows
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
-__all__ = ["is_over", "levels_off", "onset", "shape_of"]
+__all__ = ["bend", "is_over", "levels_off", "onset", "shape_of", "slackens"]
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +18,11 @@ FASTER = 1.6
 OVER = 0.3
 LEVELLING = 2.7
 """See levels_off: between a straight line and a filling cache."""
+HOUR = 3600.0
+BENT, LONG_BENT, BENT_HOURS, FEWEST_BENT, DOUBT = 0.05, 0.2, 4.0, 6, 0.5
+"""See slackens: the most bend of a leak, in a rise of up to four hours and in one four times as long, which the day's
+load and the stairs' next step bend; told from no fewer cells after the onset. Of the bend's standard error so much
+counts against a rise that is an hour old and can be looked at again; in a shorter one all of it counts for the rise."""
 MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
 """Stairs: least share of the rise in a third of the increments, and of the increments that are next to nothing; beyond
 the last also stairs of a slab or two."""
@@ -88,6 +93,43 @@ def is_over(t: Floats, y: Floats) -> bool:
     if len(t) < 8 or y[-1] <= y[0]:
         return False
     return bool((y[-1] - y[third]) / (t[-1] - t[third]) < OVER * (y[-1] - y[0]) / (t[-1] - t[0]))
+
+
+def slackens(t: Floats, y: Floats) -> float:
+    """How much the rise of y [K] bytes at t [K] seconds slows, as that of a filling cache; from 1 on it is no leak's.
+
+    The rise's bend (see `bend`) from its onset until nineteen twentieths of it are reached (what is flat from then on
+    may have stopped), over the most that a leak shows. 0 where there are too few cells to tell.
+    """
+    known = np.isfinite(y)
+    t, y = t[known], y[known]
+    if len(y) < FEWEST_BENT:
+        return 0.0
+    stop = int(np.searchsorted(np.maximum.accumulate(y), y.min() + 0.95 * (np.median(y[-2:]) - y.min()))) + 1
+    t, y = t[:stop], y[:stop]
+    begin = onset(t, y)
+    t, y = t[begin:], y[begin:]
+    if len(y) < FEWEST_BENT:
+        return 0.0
+    most, error = bend(t, y)
+    hours = float(t[-1] - t[0]) / HOUR
+    limit = min(max(BENT, BENT * hours / BENT_HOURS), LONG_BENT)
+    return (most + (DOUBT if hours >= 1.0 else -1.0) * error) / limit
+
+
+def bend(t: Floats, y: Floats) -> tuple[float, float]:
+    """How much of the rise of y [K] at t [K] is done half-way, beyond one half, by a parabola; and its standard error.
+
+    0 for a straight line, 0.11 for 1 - exp(-t) after one time constant, 0.2 after two; negative for what accelerates.
+    Least squares; of K even samples that stray by s from it the parabola's sagitta errs by s sqrt(180 / K) / 4.
+    """
+    share = (t - t[0]) / (t[-1] - t[0])
+    square, slope, base = np.polyfit(share, y, 2)
+    rise = square + slope
+    if rise <= 0:
+        return 0.0, 0.0
+    strays = float(np.sqrt(np.sum((y - base - slope * share - square * share**2) ** 2) / max(len(y) - 3, 1)))
+    return float(-0.25 * square / rise), strays * float(np.sqrt(180.0 / len(y))) / 4 / float(rise)
 
 
 def levels_off(t: Floats, y: Floats, *, rests: bool = True) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from server.analysis.types import Finding, Judgement
+from server.analysis.windows import BRIEF
 
 __all__ = ["Alone", "Verdict", "instants", "reach", "verdict"]
 
@@ -20,8 +21,12 @@ PARTS = 24
 LEAST_STEP = 60
 """Seconds."""
 SURE, SURE_RECLAIMABLE = 16.0, 32.0
-"""Score from which on a finding needs no second instant: twice what a part of the window needs, and twice what a cache
-needs that the kernel can shrink."""
+"""Score from which on an even rise needs no second instant: twice what a part of the window needs, and twice what a
+cache needs that the kernel can shrink."""
+
+
+EVEN = 0.35
+"""Largest of the increments between the sixths of a rise that needs no second instant: beyond it may be a step."""
 
 
 def instants(start: float, end: float) -> tuple[float, ...]:
@@ -72,6 +77,8 @@ def verdict(judgement: Judgement, alone: Alone) -> Verdict:
     data and the window alone, not on what was asked before.
     """
     groups: dict[str, list[_Row]] = {}
+    if judgement.end - judgement.start < BRIEF:
+        return Verdict()
     for number, row in enumerate(judgement.findings):
         if not _sure(row):
             groups.setdefault(row.group, []).append(_Row(True, number, row.node, _names(row), strong=True))
@@ -118,12 +125,13 @@ def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alon
 
 def _sure(row: Finding) -> bool:
     """Whether a finding is one at once; a fleet's needs a high score anyway."""
-    return row.node is None or row.score >= (SURE_RECLAIMABLE if row.reclaimable else SURE)
+    even = float(row.evidence.get("largest_step") or 0.0) <= EVEN
+    return row.node is None or (even and row.score >= (SURE_RECLAIMABLE if row.reclaimable else SURE))
 
 
 def _near(row: Finding) -> bool:
-    """Whether a row in `watch` passed every gate: only its score or its q-value is short of the limit."""
-    return row.node is not None and row.evidence.get("not_passed") is None
+    """Whether a row in `watch` is short of the limit only by its score or q-value, or because it is over by now."""
+    return row.node is not None and row.evidence.get("not_passed") in {None, "stopped"}
 
 
 def _names(row: Finding) -> set[str]:

@@ -12,6 +12,7 @@ from server.analysis.factors import node_effects, node_scales, others_greatest
 from server.analysis.medians import column_medians
 from server.analysis.panel import Panel, Stack, material_rate
 from server.analysis.reclaim import beyond
+from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track, cells
 from server.analysis.trend import block_floors, floors, spread_of
 from server.analysis.windows import DAY, Span
@@ -27,6 +28,8 @@ BLOCKS = 6
 LARGEST, RISING = 0.6, 0.6
 """A rise of which one increment between blocks is more than this share, or fewer increments rise, is a step."""
 FEWEST_CELLS, FEWEST_SAMPLES = 8, 10
+MOST_SHARING = 32
+"""Nodes that are asked for what all have in common: more would cost and add nothing."""
 SHARE_OF_SPAN = 0.25
 """A boot that covers less of a span is not judged in it."""
 
@@ -50,6 +53,12 @@ class Part:
     """Of the members' tracks."""
     starts: Indices
     """[K] the first of those buckets in each cell."""
+    width: float
+    """Seconds; of the cells."""
+
+    def block(self, series: Indices | Bools) -> Block:
+        """Some of the series."""
+        return Block(self.t / self.width, self.y[:, series], self.rows[series], self.columns[series])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,8 @@ class Survey:
     span: Span
     judged: Indices
     """In Panel.tracks."""
+    curves: Shared
+    """What the nodes' series of one cache have in common besides a trend."""
     parts: tuple[Part, ...]
     candidates: tuple[Indices, ...]
     """The series of each part whose floor rises enough, and in more than one step."""
@@ -133,7 +144,23 @@ def _parts(stack: Stack, span: Span) -> Iterator[Part]:
             y, rows, columns = y[:, mine], rows[mine], columns[mine]
         y = floors(y, starts) if len(starts) < len(number) else y
         t = number[starts] * span.width
-        yield Part(stack.members[kept], length[kept], t, y, rows, columns, slice(begin, stop), starts)
+        yield Part(stack.members[kept], length[kept], t, y, rows, columns, slice(begin, stop), starts, span.width)
+
+
+def _shared(panel: Panel, parts: tuple[Part, ...], judged: Indices, length: Floats) -> Shared:
+    """The curves that nodes share: of one boot each that covers nearly all of the span, thinned to MOST_SHARING."""
+    chosen = judged[length[judged] >= 0.9 * np.max(length[judged], initial=0.0)]
+    _, first = np.unique([panel.tracks[row].node for row in chosen.tolist()], return_index=True)
+    members = chosen[first]
+    members = members[np.linspace(0, len(members) - 1, min(len(members), MOST_SHARING)).round().astype(np.intp)]
+    return Shared((part.block(np.isin(part.rows, members)) for part in parts), members, panel.listed[members])
+
+
+def _stepless(part: Part, curves: Shared, chosen: Indices) -> Indices:
+    """Those of the part's series that rise in more than one step."""
+    y = curves.cleaned(part.block(chosen))
+    largest, rising = spread_of(block_floors(y, min(BLOCKS, len(part.t) // 2)))
+    return chosen[(largest <= LARGEST) & (rising >= RISING)]
 
 
 def survey(panel: Panel, span: Span) -> Survey:
@@ -144,7 +171,7 @@ def survey(panel: Panel, span: Span) -> Survey:
     first, last, relative, swing = panel.level.copy(), panel.level.copy(), still.copy(), still
     varies = np.zeros(panel.listed.shape, dtype=bool)
     length = np.full(len(panel.tracks), np.nan)
-    candidates = []
+    rising = []
     for part in parts:
         at, count = (part.rows, part.columns), len(part.t)
         length[part.members] = part.length
@@ -160,9 +187,7 @@ def survey(panel: Panel, span: Span) -> Survey:
         swing[at] = np.where(np.isfinite(moved), moved, 0.0)
         varies[at] = most > least
         enough = 0.4 * panel.material * length
-        chosen = np.flatnonzero((most > least) & (rise > enough[part.rows]))
-        largest, rising = spread_of(block_floors(y[:, chosen], min(BLOCKS, count // 2)))
-        candidates.append(chosen[(largest <= LARGEST) & (rising >= RISING)])
+        rising.append(np.flatnonzero((most > least) & (rise > enough[part.rows])))
     judged = np.flatnonzero(np.isfinite(length))
     effect, scale = np.zeros(len(length)), np.zeros(len(length))
     if len(judged):
@@ -170,4 +195,8 @@ def survey(panel: Panel, span: Span) -> Survey:
         effect[judged] = node_effects(relative[judged], greatest, varies[judged], panel.reclaimable[judged])
         usual = 2 * varies.sum(axis=0) >= len(judged)
         scale[judged] = node_scales(first[judged][:, usual])
-    return Survey(panel, span, judged, parts, tuple(candidates), first, last, relative, swing, length, effect, scale)
+    curves = _shared(panel, parts, judged, length)
+    candidates = [_stepless(part, curves, chosen) for part, chosen in zip(parts, rising, strict=True)]
+    return Survey(
+        panel, span, judged, curves, parts, tuple(candidates), first, last, relative, swing, length, effect, scale
+    )

@@ -93,7 +93,7 @@ def floor_rise(y: Floats) -> Floats:
     return rise
 
 
-def fit(t: Floats, y: Floats) -> Trend:
+def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
     """Growth and its uncertainty for each column of y [K, C] at t [K], or [K, C] where each has times of its own.
 
     The growth is the lesser of two measures, zero where they disagree in sign: Theil-Sen slope times span, and the
@@ -104,6 +104,7 @@ def fit(t: Floats, y: Floats) -> Trend:
     n (1 - r) / (1 + r) for residuals with lag-one autocorrelation r, itself corrected for the bias that detrending
     causes (Kendall 1954). A rise that is no straight line (stairs, a leak that began midway) would be called noise
     by that, so the error is no more than how far the series falls short of a monotone one, but at least a third.
+    `slab` [C] is the least change of each series where y does not show it any more, see quantum.
     """
     slope = theil_sen(t, y)
     span = t[-1] - t[0] if len(t) > 1 else np.float64(0.0)
@@ -119,11 +120,11 @@ def fit(t: Floats, y: Floats) -> Trend:
     with np.errstate(invalid="ignore", divide="ignore"):
         lag = np.where(power > 0, (clipped[1:] * clipped[:-1]).sum(axis=0) / power, 0.0)
     lag = np.clip(lag + (2 + 4 * np.maximum(lag, 0.0)) / n, 0.0, 0.95)
-    noise = np.maximum(noise, 0.29 * quantum(y))
+    least = 0.29 * (quantum(y) if slab is None else slab)
+    noise = np.maximum(noise, least)
     effective = np.maximum(n * (1 - lag) / (1 + lag), 2.0)
     error = noise * np.sqrt(12.0 / effective)
     uneven = _unevenness(y)
-    least = 0.29 * quantum(y)
     error, noise = (
         np.minimum(error, np.maximum(uneven, np.maximum(error / EVEN, least * np.sqrt(12.0 / n)))),
         np.minimum(noise, uneven + least),

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from server.buckets import WIDTHS
 
-__all__ = ["CELLS", "DAY", "Pass", "Span", "bucket_width", "cell_width", "plan"]
+__all__ = ["BRIEF", "CELLS", "DAY", "Pass", "Span", "bucket_width", "cell_width", "plan"]
 
 CELLS = 28
 """Cells that a part of the window is divided into, about: enough for a trend, few enough to be a floor."""
 DAY = 22 * 3600.0
 """Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
+BRIEF = 3600.0
+"""Seconds under which a window is all that is known of its fleet; nobody can wait for its next report."""
 SHORTEST = 900.0
 """Seconds; no shorter part of a window is judged by itself: too short to tell a leak from a busy moment."""
 
