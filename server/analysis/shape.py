@@ -120,7 +120,7 @@ def slackens(t: Floats, y: Floats) -> float:
 def bend(t: Floats, y: Floats) -> tuple[float, float]:
     """How much of the rise of y [K] at t [K] is done half-way, beyond one half, by a parabola; and its standard error.
 
-    0 for a straight line, 0.11 for 1 - exp(-t) after one time constant, 0.2 after two; negative for what accelerates.
+    0 for a straight line, 0.12 for 1 - exp(-t) after one time constant, 0.24 after two; negative for what accelerates.
     Least squares; of K even samples that stray by s from it the parabola's sagitta errs by s sqrt(180 / K) / 4.
     """
     share = (t - t[0]) / (t[-1] - t[0])

@@ -16,7 +16,7 @@ Indices = NDArray[np.intp]
 FEWEST = 2
 """Other nodes, from which on what they have in common can be told from what one of them does."""
 PLENTY = 8
-"""Nodes, from which on leaving one out of their median makes little difference."""
+"""Nodes that list a cache, from which on leaving one out of their median makes little difference."""
 MOST = 3.0
 """A node's swing is put down to the curve that all share up to so many times its share by level."""
 
@@ -62,7 +62,8 @@ class Shared:
             level = np.abs(y).mean(axis=0)
             curve = np.divide(detrended(y), level, out=np.zeros_like(y), where=level > 0)
             self._cube[at[:, None], block.columns[mine], place[block.rows[mine]]] = curve
-        self._common = _middle(self._cube) if len(members) >= PLENTY else None
+        self._many = listed.sum(axis=0) >= PLENTY
+        self._common = _middle(self._cube) if self._many.any() else np.zeros(self._cube.shape[:2])
         self._place = place
 
     def _at(self, number: Floats) -> Indices:
@@ -71,16 +72,16 @@ class Shared:
     def cleaned(self, block: Block) -> Floats:
         """The block's series [K, V] without as much of the shared curve as each follows (least squares)."""
         at = self._at(block.number)
-        count = len(self._members)
-        if count <= FEWEST or not len(block.columns) or at.min() < 0 or at.max() >= len(self._cube):
+        outside = not len(block.columns) or at.min() < 0 or at.max() >= len(self._cube)
+        if len(self._members) <= FEWEST or outside:
             return block.y
-        if self._common is not None:
-            curve = self._common[np.ix_(at, block.columns)]
-        else:
-            others = self._cube[np.ix_(at, block.columns)]
-            own = np.where(block.rows < len(self._place), self._place[np.minimum(block.rows, len(self._place) - 1)], -1)
+        curve = self._common[np.ix_(at, block.columns)]
+        few = np.flatnonzero(~self._many[block.columns])
+        if len(few):
+            others, rows = self._cube[np.ix_(at, block.columns[few])], block.rows[few]
+            own = np.where(rows < len(self._place), self._place[np.minimum(rows, len(self._place) - 1)], -1)
             others[:, np.arange(len(own))[own >= 0], own[own >= 0]] = np.nan
-            curve = _middle(others)
+            curve[:, few] = _middle(others)
         curve = detrended(curve)
         power = (curve**2).sum(axis=0)
         follows = np.flatnonzero(power > 0)
