@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from statistics import median
 
 __all__ = [
     "benjamini_hochberg",
     "correlation",
+    "curve",
     "floor_rise",
     "jumps",
     "known_median",
@@ -20,6 +21,7 @@ __all__ = [
     "unevenness",
     "warm_up",
     "whole_median",
+    "without_shared",
 ]
 
 
@@ -111,3 +113,34 @@ def jumps(y: Sequence[float], factor: float, fewest: int, most: float) -> list[f
     least = min([abs(b - a) for a, b in pairwise(known) if a != b], default=0.0)
     limit = max(factor * usual, min(2 * least, most))
     return [change if abs(change) > limit else 0.0 for change in changes]
+
+
+def straightened(y: Sequence[float]) -> list[float]:
+    """y less its least-squares line over evenly spaced instants."""
+    t = [2 * k - (len(y) - 1) for k in range(len(y))]
+    mean, power = sum(y) / len(y), sum(a * a for a in t)
+    slope = sum(a * b for a, b in zip(t, y, strict=True)) / power if power else 0.0
+    return [b - mean - slope * a for a, b in zip(t, y, strict=True)]
+
+
+def curve(cells: Mapping[int, float]) -> dict[int, float]:
+    """What one node's series does besides a line, in shares of its level; what is not wholly known stands still."""
+    y = list(cells.values())
+    mean = sum(map(abs, y)) / len(y) if y else 0.0
+    if not mean or math.isnan(mean):
+        return dict.fromkeys(cells, 0.0)
+    return dict(zip(cells, [b / mean for b in straightened(y)], strict=True))
+
+
+def without_shared(own: Mapping[int, float], others: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """One node's cells by number, less as much as it follows of the curve that the others have in common."""
+    curves = [curve(cells) for cells in others]
+    known = [[one[cell] for one in curves if cell in one] for cell in own]
+    common = straightened([median(values) if len(values) >= 2 else 0.0 for values in known])
+    y = list(own.values())
+    power = sum(c * c for c in common)
+    if not power or any(map(math.isnan, y)):
+        return dict(own)
+    share = sum(a * c for a, c in zip(straightened(y), common, strict=True)) / power
+    share = min(max(share, 0.0), 3 * sum(map(abs, y)) / len(y))
+    return {cell: b - share * c for (cell, b), c in zip(own.items(), common, strict=True)}

@@ -37,7 +37,7 @@ class Node:
     """/proc/meminfo's SReclaimable and SUnreclaim."""
     kernel: str | None = "6.1"
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    reclaimable: Mapping[str, bool] = field(default_factory=dict)
+    reclaimable: Mapping[str, bool | None] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from server.analysis.identity import assumed_reclaimable, canonical_names, fold
+from server.analysis.identity import assumed_reclaimable, canonical_names, fold, freed_late
+from server.analysis.tracks import make_tracks
 from server.buckets import CacheRow
+from tests.analysis.series import MIB, START, ArraySource, Node, level, ramp
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,21 @@ def test_known_caches_are_assumed_reclaimable(cache: str) -> None:
 @pytest.mark.parametrize("cache", ["scsi_cmd_cache", "sock_inode_cache", "kmalloc-64", "filp", "task_struct"])
 def test_others_are_not(cache: str) -> None:
     assert not assumed_reclaimable(cache)
+
+
+@pytest.mark.parametrize("cache", ["lsm_inode_cache", "xfs_ili", "xfs_ifork", "iint_cache", "vmap_area", "iommu_iova"])
+def test_what_is_freed_late_is_so_whatever_the_flag_says(cache: str) -> None:
+    assert freed_late(cache)
+    time = START + 60 * ramp(30)
+    for flag in (False, True, None):  # None: not known
+        node = Node("n1", time, {cache: level(time, MIB), "filp": level(time, MIB)}, reclaimable={cache: flag})
+        (track,) = make_tracks(list(ArraySource([node]).window(START, START + 1800, 60)))
+        assert {name: bool(track.reclaimable[at]) for name, at in track.index.items()} == {cache: True, "filp": False}
+
+
+@pytest.mark.parametrize("cache", ["vmap_area_x", "my_xfs_ili", "filp", "dentry", "kmalloc-64", "iommu_devinfo"])
+def test_nothing_else_is(cache: str) -> None:
+    assert not freed_late(cache)
 
 
 def row(name: str, *aliases: str) -> CacheRow:

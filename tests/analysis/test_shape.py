@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.sentence import describe, size, span_text
-from server.analysis.shape import is_over, levels_off, onset, shape_of
-from tests.analysis.series import ramp
+from server.analysis.shape import bend, is_over, levels_off, onset, shape_of, slackens
+from tests.analysis.series import Floats, ramp
 
 T = ramp(48) * 1800.0
 
@@ -86,3 +87,61 @@ def test_a_rise_that_is_over() -> None:
     assert is_over(T, np.minimum(k, 20) * 10)
     assert not is_over(T, k * 10)
     assert not is_over(T, np.maximum(k - 30, 0.0))
+
+
+def filled(constants: float) -> Floats:
+    """1 - exp(-t) over so many time constants."""
+    return 1 - np.exp(-constants * ramp(48) / 47)
+
+
+def test_the_bend_is_what_half_way_is_done_beyond_a_half() -> None:
+    k = ramp(48)
+    assert bend(T, 7 + 3 * k) == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert bend(T, filled(1.0))[0] == pytest.approx(0.124, abs=0.002)
+    assert bend(T, filled(2.0))[0] == pytest.approx(0.243, abs=0.002)
+    assert bend(T, k**2)[0] == pytest.approx(-0.25, abs=0.01)
+    assert bend(T, -k) == (0.0, 0.0)
+    for factor in (1e-3, 1e9):  # neither bytes nor seconds matter
+        assert bend(T * factor, 5 + factor * filled(1.0))[0] == pytest.approx(bend(T, filled(1.0))[0])
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.05, 0.2])
+def test_the_bend_of_noise_is_within_its_error(spread: float) -> None:
+    rng = np.random.default_rng(2)
+    told = np.array([bend(T, ramp(48) / 47 + spread * rng.standard_normal(48)) for _ in range(300)])
+    assert np.abs(told[:, 0]).std() < np.median(told[:, 1]) * 1.1
+    assert told[:, 0].std() == pytest.approx(np.median(told[:, 1]), rel=0.25)
+    assert 0.6 < (np.abs(told[:, 0]) < told[:, 1]).mean() < 0.76  # a standard error
+
+
+@pytest.mark.parametrize("hours", [0.5, 2.0, 4.0, 24.0, 100.0])
+def test_a_rise_slackens_as_a_filling_cache_does_or_not(hours: float) -> None:
+    t, k = ramp(48) / 47 * hours * 3600, ramp(48)
+    assert slackens(t, k) == pytest.approx(0.0, abs=1e-6)
+    assert slackens(t, k**2) < 0
+    assert slackens(t, filled(2.0)) > slackens(t, filled(1.0)) > (1.0 if hours <= 4 else 0.5)
+    assert slackens(t, filled(3.0)) > 1.0 or hours > 16
+    assert slackens(t, np.minimum(k, 20.0)) < 1.0  # it stopped
+    assert slackens(t, np.minimum(k, 40.0)) < 1.0
+    assert slackens(t, np.maximum(k - 20, 0.0)) < 1.0
+
+
+def test_what_is_flat_before_a_rise_and_not_known_bends_nothing() -> None:
+    k = ramp(48)
+    late = np.where(k < 28, 0.0, 1 - np.exp(-(k - 28) / 10))
+    assert slackens(T, late) > 1.0
+    holes = np.where(k % 5 == 2, np.nan, 3 * k)
+    assert slackens(T, holes) == pytest.approx(0.0, abs=1e-6)
+    assert slackens(T[:5], filled(2.0)[:5]) == 0.0
+    assert slackens(T, np.full(48, np.nan)) == 0.0
+    assert slackens(T, np.zeros(48)) == 0.0
+    assert slackens(T, -k) == 0.0
+
+
+@pytest.mark.parametrize("hours", [0.5, 2.0])
+def test_doubt_is_for_the_rise_in_less_than_an_hour_and_against_it_later(hours: float) -> None:
+    rng = np.random.default_rng(4)
+    t = ramp(48) / 47 * hours * 3600
+    noisy = ramp(48) / 47 + 0.1 * rng.standard_normal((200, 48))
+    doubted = np.mean([slackens(t, y) > 1.0 for y in noisy])
+    assert doubted < 0.3 if hours < 1 else doubted > 0.3

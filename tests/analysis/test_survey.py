@@ -46,8 +46,27 @@ def tracks_of(nodes: Sequence[Node], span: Span, width: int) -> list[Track]:
     return [settled(track) for track in make_tracks(series)]
 
 
-def alone(found: Survey, track: Track) -> None:
-    """Holds one judged track's part of the survey against the naive look."""
+def numbered(track: Track, span: Span, cache: str) -> dict[int, float]:
+    """The floor in each cell of the span, by the cell's number; nothing where the track does not list the cache."""
+    own = cells(track, span.start, span.end, span.width)
+    column = track.index.get(cache)
+    y = own.allocated[:, column].tolist() if column is not None else []
+    return dict(zip((own.time // span.width).astype(int).tolist(), y, strict=True)) if y else {}
+
+
+def asked(found: Survey) -> list[Track]:
+    """Who is asked for what all share: one boot of each node that covers nearly as much of the span as any does."""
+    longest = max((found.length[row] for row in found.judged), default=0.0)
+    members: dict[str, Track] = {}
+    for row in found.judged.tolist():
+        if found.length[row] >= 0.9 * longest:
+            members.setdefault(found.panel.tracks[row].node, found.panel.tracks[row])
+    assert len(members) < 8  # else none is left out
+    return list(members.values())
+
+
+def alone(found: Survey, track: Track, members: Sequence[Track]) -> None:
+    """Holds one judged track's part of the survey against the naive look, beside those asked for what all share."""
     row = found.panel.tracks.index(track)
     span = found.span
     own, fitted = cells(track, span.start, span.end, span.width), found.fit(row)
@@ -62,7 +81,10 @@ def alone(found: Survey, track: Track) -> None:
         expected = [first, last, relative, 0.0 if np.isnan(swing) else swing]
         assert got == pytest.approx(expected, nan_ok=True), name
         ends = np.linspace(0, len(y), min(6, len(y) // 2) + 1).round().astype(int).tolist()
-        blocks = [min(y[a:b]) for a, b in pairwise(ends)]
+        others = [numbered(other, span, name) for other in members if other is not track]
+        cells_ = numbered(track, span, name)
+        cleaned = list((naive.without_shared(cells_, others) if len(members) > 2 else cells_).values())
+        blocks = [min(cleaned[a:b]) for a, b in pairwise(ends)]
         up = [b - a for a, b in pairwise(blocks)]
         total = sum(max(one, 0.0) for one in up)
         rising_ = sum(one > 0.1 * total / len(up) for one in up) / len(up) >= 0.6
@@ -80,12 +102,13 @@ def test_the_survey_of_all_equals_a_look_at_each(seed: int, interval: float) -> 
             found = survey(make_panel(tracks, span.width, AnalysisSettings()), span)
             assert all(mine.y.flags.c_contiguous for mine in found.parts)  # else each row is gathered piece by piece
             judged = set(found.judged.tolist())
+            members = asked(found)
             for track in tracks:
                 own = cells(track, span.start, span.end, span.width)
                 enough = len(own.time) >= 8 and own.samples.sum() >= 10
                 if enough and own.span >= 0.25 * (span.end - span.start):
                     judged.remove(found.panel.tracks.index(track))
-                    alone(found, track)
+                    alone(found, track, members)
                     looked += 1
             assert not judged
     assert looked > 20
