@@ -98,7 +98,7 @@ def is_over(t: Floats, y: Floats) -> bool:
 def slackens(t: Floats, y: Floats) -> float:
     """How much the rise of y [K] bytes at t [K] seconds slows, as that of a filling cache; from 1 on it is no leak's.
 
-    The rise's bend (see `bend`) from its onset until nineteen twentieths of it are reached (what is flat from then on
+    The rise's bend (see `bend`) from a twentieth of it to nineteen twentieths (what is flat from then on
     may have stopped), over the most that a leak shows. 0 where there are too few cells to tell.
     """
     known = np.isfinite(y)
@@ -108,7 +108,9 @@ def slackens(t: Floats, y: Floats) -> float:
     stop = int(np.searchsorted(np.maximum.accumulate(y), y.min() + 0.95 * (np.median(y[-2:]) - y.min()))) + 1
     t, y = t[:stop], y[:stop]
     begin = onset(t, y)
-    t, y = t[begin:], y[begin:]
+    # The best break lies early where a rise slows at once: what is flat before it would straighten the curve.
+    first = int(np.argmax(y[begin:] > y[begin] + 0.05 * (y[-1] - y[begin])))
+    t, y = t[begin + max(first - 1, 0) :], y[begin + max(first - 1, 0) :]
     if len(y) < FEWEST_BENT:
         return 0.0
     most, error = bend(t, y)
