@@ -150,7 +150,7 @@ def test_doubt_is_for_the_rise_in_less_than_an_hour_and_against_it_later(hours: 
 @pytest.mark.parametrize("hours", [3.0, 5.0, 8.0])
 def test_what_is_flat_before_a_fill_does_not_straighten_it(hours: float) -> None:
     """The best break of a rise that slows at once lies some cells before it."""
-    t = np.arange(28) * 3000.0
+    t = ramp(28) * 3000.0
     for start in (10, 14, 18):
         since = np.maximum(t - t[start], 0.0) / 3600.0
         assert slackens(t, 1e6 + 1e7 * (1 - np.exp(-since / hours))) > 1.0
