@@ -165,7 +165,7 @@ def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
 
 
 def test_a_leak_at_the_limit_comes_at_the_second_instant_and_stays() -> None:
-    spec = FAMILIES["busy-cache"].build(Terms(701025, 48, 600, 4, 0.22)).spec
+    spec = FAMILIES["busy-cache"].build(Terms(701059, 48, 600, 4, 0.25)).spec
     source = Fleet(spec, cached=len(spec.nodes))
     hours = range(10, 38)
     spans = {hour: (spec.start + hour * HOUR - DAY, spec.start + hour * HOUR) for hour in hours}
