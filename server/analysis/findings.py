@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from server.analysis.exhaust import exhausts_at
 from server.analysis.follow import node_load
 from server.analysis.lockstep import LIKENESS, likeness
+from server.analysis.past import Past
 from server.analysis.scan import Sign
 from server.analysis.sentence import describe
 from server.analysis.shape import onset, shape_of
@@ -22,6 +23,7 @@ from server.analysis.types import AnalysisSettings, Finding, Lockstep, Shape
 __all__ = ["Leak", "finding", "gather", "goes_on"]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 MOST_PEERS = 12
 UNLIKE = 3.0
 """A lockstep cache grows by so many times the fastest that it moves on any of MOST_PEERS peers."""
@@ -140,7 +142,20 @@ def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, 
     return rough or (float(sign.track.time[0]), True, float(sign.evidence["floor_before"] or 0.0))
 
 
-def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> Finding:
+def _shape(sign: Sign, part: Track, kept: Bools, past: Past) -> Shape:
+    """The shape of a rise, the `kept` cells of `part`; over only if it is so without what the nodes share, too."""
+    column = part.index[sign.cache]
+    t, y = part.time[kept], part.allocated[kept, column]
+    shape: Shape = "stopped" if sign.span.ended else shape_of(t, y, node_load(part.active[kept], column))
+    if shape == "stopped" and not sign.span.ended:
+        own_t, own = past.series(sign.track.node, sign.track.boot, sign.cache, own=True)
+        since = own_t >= t[0]
+        if np.isin(own_t[since], t).all() and shape_of(own_t[since], own[since]) != "stopped":
+            return "steady"
+    return shape
+
+
+def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], past: Past, end: float) -> Finding:
     """The finding of one leak; `coarse` are cells over the whole window, warm-up and all, by (node, boot)."""
     sign = leak.sign
     first = leak.earlier[0] if leak.earlier else sign
@@ -161,8 +176,7 @@ def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], end: float) -> 
         growth = max(sign.growth, 0.0) + sum(max(one.growth, 0.0) for one in leak.earlier)
     else:
         growth = max(float(np.median(y[-2:])) - base, rate * 0.5 * float(t[growing][-1] - t[0]))
-    load = node_load(part.active[kept], part.index[sign.cache])
-    shape: Shape = "stopped" if sign.span.ended else shape_of(t, y, load)
+    shape = _shape(sign, part, kept, past)
     available = sign.track.memory[:, MEMORY_AVAILABLE]
     available = available[np.isfinite(available)]
     per_hour = rate * 3600.0

@@ -16,7 +16,7 @@ from server.analysis.panel import make_panel
 from server.analysis.past import Past
 from server.analysis.scan import Scan, Sign, scan
 from server.analysis.sentence import span_text
-from server.analysis.steady import Alone, verdict
+from server.analysis.steady import Alone, is_sure, verdict
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import BRIEF, plan
@@ -151,9 +151,13 @@ def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def _preference(sign: Sign) -> tuple[bool, float]:
-    """Of several spans that show one leak: those that reach the window's end, then the longest."""
-    return not sign.span.ended, sign.span.end - sign.span.start
+def _preference(sign: Sign) -> tuple[bool, bool, float]:
+    """Of several spans that show one leak: those that reach the window's end, that are sure, then the longest.
+
+    A leak that began two hours ago shows in the last four hours, too, but there unevenly.
+    """
+    sure = is_sure(sign.score, float(sign.evidence["largest_step"] or 0.0), reclaimable=sign.facts.reclaimable)
+    return not sign.span.ended, sure, sign.span.end - sign.span.start
 
 
 def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding], list[Note]]:
@@ -189,7 +193,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     weak_ones: list[Finding] = []
     for leak in leaks:
         gone = not leak.sign.track.last and not goes_on(leak.sign, group.coarse)
-        found = finding(leak, coarse, end)
+        found = finding(leak, coarse, group.past, end)
         if gone:
             failed = ", ".join((*leak.sign.failed, "newest boot"))
             found = replace(found, evidence={**found.evidence, "not_passed": failed})

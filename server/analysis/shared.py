@@ -17,8 +17,8 @@ FEWEST = 2
 """Other nodes, from which on what they have in common can be told from what one of them does."""
 PLENTY = 8
 """Nodes that list a cache, from which on leaving one out of their median makes little difference."""
-MOST = 3.0
-"""A node's swing is put down to the curve that all share up to so many times its share by level."""
+MOST = 4.0
+"""A node's swing is put down to the curve that all share up to so many times its share by its least level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ class Shared:
             return block.y
         y, curve = block.y[:, follows], curve[:, follows]
         share = (detrended(y) * curve).sum(axis=0) / power[follows]
-        share = np.clip(np.where(np.isnan(share), 0.0, share), 0.0, MOST * np.abs(y).mean(axis=0))
+        least = np.fmin.reduce(y, axis=0)  # what a leak has added since follows no load
+        level = np.where(least > 0, least, np.abs(y).mean(axis=0))
+        share = np.clip(np.where(np.isnan(share), 0.0, share), 0.0, MOST * level)
         result = block.y.copy()
         result[:, follows] -= np.where(np.isnan(share), 0.0, share) * curve
         return result

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from server.analysis.types import Finding, Judgement
 from server.analysis.windows import BRIEF
 
-__all__ = ["Alone", "Verdict", "instants", "reach", "verdict"]
+__all__ = ["Alone", "Verdict", "instants", "is_sure", "reach", "verdict"]
 
 Alone = Callable[[float, float, str], Judgement]
 """The judgement of a window (start, end) of one group by itself, without this rule."""
@@ -125,8 +125,13 @@ def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alon
 
 def _sure(row: Finding) -> bool:
     """Whether a finding is one at once; a fleet's needs a high score anyway."""
-    even = float(row.evidence.get("largest_step") or 0.0) <= EVEN
-    return row.node is None or (even and row.score >= (SURE_RECLAIMABLE if row.reclaimable else SURE))
+    step = float(row.evidence.get("largest_step") or 0.0)
+    return row.node is None or is_sure(row.score, step, reclaimable=row.reclaimable)
+
+
+def is_sure(score: float, largest_step: float, *, reclaimable: bool | None) -> bool:
+    """Whether a node's finding is one at once: strong, and an even rise (see trend.Steps.largest)."""
+    return largest_step <= EVEN and score >= (SURE_RECLAIMABLE if reclaimable else SURE)
 
 
 def _near(row: Finding) -> bool:

@@ -13,6 +13,7 @@ __all__ = [
     "Steps",
     "Trend",
     "block_floors",
+    "convex",
     "fit",
     "floor_rise",
     "floors",
@@ -63,6 +64,8 @@ class Steps:
 
 EVEN = 3.0
 """A rise that never falls errs by no less than a third of what its distance from a straight line suggests."""
+MANY = 24.0
+"""Slabs from which on a rise that bends upwards is one that gets faster; fewer may come late by chance."""
 
 
 def quantum(y: Floats) -> Floats:
@@ -112,7 +115,10 @@ def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
     growth = np.where(by_slope * by_floor > 0, np.sign(by_slope) * np.minimum(np.abs(by_slope), np.abs(by_floor)), 0.0)
     growth = np.where(np.isnan(by_slope) | np.isnan(by_floor), np.nan, growth)
     residual = y - slope * (t - t.mean(axis=0) if t.ndim == 2 else (t - t.mean())[:, None])
-    residual = residual - medians(residual.T)
+    slab = quantum(y) if slab is None else slab
+    with np.errstate(invalid="ignore"):
+        residual -= np.where(growth >= MANY * slab, convex(t, residual), 0.0)
+    residual -= medians(residual.T)
     n = np.maximum(np.isfinite(residual).sum(axis=0), 1)
     noise = 1.4826 * medians(np.abs(residual).T)
     clipped = np.clip(np.nan_to_num(residual), -4 * noise, 4 * noise)
@@ -120,7 +126,7 @@ def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
     with np.errstate(invalid="ignore", divide="ignore"):
         lag = np.where(power > 0, (clipped[1:] * clipped[:-1]).sum(axis=0) / power, 0.0)
     lag = np.clip(lag + (2 + 4 * np.maximum(lag, 0.0)) / n, 0.0, 0.95)
-    least = 0.29 * (quantum(y) if slab is None else slab)
+    least = 0.29 * slab
     noise = np.maximum(noise, least)
     effective = np.maximum(n * (1 - lag) / (1 + lag), 2.0)
     error = noise * np.sqrt(12.0 / effective)
@@ -132,6 +138,19 @@ def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = np.where(span > 0, growth / span, np.nan)
     return Trend(rate, growth, error, noise, lag)
+
+
+def convex(t: Floats, y: Floats) -> Floats:
+    """The upward bend of each column of y [K, C], which has no slope: by a parabola, 0 if it bends down."""
+    x = t - t.mean(axis=0)
+    bend = x**2
+    bend -= bend.mean(axis=0)
+    power = (x**2).sum(axis=0)
+    bend -= x * ((x * bend).sum(axis=0) / np.where(power > 0, power, 1.0))
+    bend = bend if bend.ndim == 2 else bend[:, None]
+    size = (bend**2).sum(axis=0)
+    much = np.nansum((y - medians(y.T)) * bend, axis=0) / np.where(size > 0, size, 1.0)
+    return np.asarray(np.maximum(much, 0.0) * bend)
 
 
 def _unevenness(y: Floats) -> Floats:

@@ -142,5 +142,21 @@ def without_shared(own: Mapping[int, float], others: Sequence[Mapping[int, float
     if not power or any(map(math.isnan, y)):
         return dict(own)
     share = sum(a * c for a, c in zip(straightened(y), common, strict=True)) / power
-    share = min(max(share, 0.0), 3 * sum(map(abs, y)) / len(y))
+    level = min(y) if min(y) > 0 else sum(map(abs, y)) / len(y)
+    share = min(max(share, 0.0), 4 * level)
     return {cell: b - share * c for (cell, b), c in zip(own.items(), common, strict=True)}
+
+
+def upward_bend(t: Sequence[float], y: Sequence[float]) -> list[float]:
+    """What a parabola through y at t has beyond its straight line, by Gram and Schmidt; 0 where it bends down."""
+    x = centred([a - t[0] for a in t])
+    square = centred([a * a for a in x])
+    along = sum(a * b for a, b in zip(x, square, strict=True)) / sum(a * a for a in x)
+    parabola = [b - along * a for a, b in zip(x, square, strict=True)]
+    much = sum(a * b for a, b in zip(parabola, y, strict=True)) / sum(a * a for a in parabola)
+    return [max(much, 0.0) * a for a in parabola]
+
+
+def centred(y: Sequence[float]) -> list[float]:
+    """y less its mean."""
+    return [b - sum(y) / len(y) for b in y]

@@ -8,6 +8,8 @@ import pytest
 from server.analysis.judge import judge, judge_alone
 from server.analysis.steady import SURE
 from server.analysis.types import AnalysisSettings, Finding, Judgement
+from server.simulator.families import FAMILIES, Terms
+from server.simulator.fleet import Fleet
 from tests.analysis.series import MIB, START, ArraySource, Floats, Node, churn, daily, fleet, level, rising
 
 HOUR, DAY = 3600.0, 86400.0
@@ -111,3 +113,18 @@ def test_a_cache_that_one_node_lists_and_that_leaks_since_the_last_third() -> No
         assert one.evidence["not_passed"] == (None if found else "peers")
         assert (one.score > 20) == found
         assert one.since == pytest.approx(START + 16 * HOUR, abs=2 * HOUR)
+
+
+def test_a_leak_that_began_two_hours_ago_is_named_at_once() -> None:
+    """In the last four hours its rise is uneven, in the last two it is not."""
+    spec = FAMILIES["two-hours-ago"].build(Terms(22036, 24, 60, 6, 1.0)).spec
+    end = spec.start + DAY
+    found = judge(Fleet(spec, cached=6), start=spec.start, end=end, group=None, settings=SETTINGS).findings
+    assert named(found) == {("lvs3", "file_lock_ctx")}
+    assert found[0].since == pytest.approx(end - 2 * HOUR, abs=1000)
+
+
+@pytest.mark.parametrize("phase", [6.0, 12.0, 18.0])
+def test_a_leak_beside_a_falling_swing_has_not_stopped(phase: float) -> None:
+    (found,) = judged(tidal(1.0 * MIB, phase)).findings
+    assert found.shape != "stopped"

@@ -102,6 +102,14 @@ def test_one_of_two_that_list_a_cache_among_many_nodes_keeps_its_step() -> None:
     np.testing.assert_array_equal(Shared([one], np.arange(9), listed).cleaned(one), one.y)
 
 
+def test_what_a_leak_added_follows_no_load() -> None:
+    """Half-way a leak has added a hundred times the level and stops: such a tent follows nearly any curve somewhat."""
+    leak = np.clip(ramp(K) - 4, 0.0, 12.0) * 80.0
+    noise = np.random.default_rng(5).normal(0, 0.1, (6, K))
+    got = cleaned(10 + leak, *(10 + day(1.0, 0.1) * leak.max() / 1000 + one for one in noise))
+    np.testing.assert_allclose(got[:, 0], 10 + leak, atol=8.0)  # of 960; four times the level's share of the curve
+
+
 def test_a_node_that_does_not_follow_is_left_alone() -> None:
     still = 40 + 3.0 * np.cos(4 * np.pi * ramp(K) / K)
     for own in (still, day(40.0, -0.2)):
@@ -109,9 +117,9 @@ def test_a_node_that_does_not_follow_is_left_alone() -> None:
         np.testing.assert_allclose(got[:, 0], own, atol=0.5)
 
 
-def test_no_more_than_three_times_the_share_by_level_is_put_down_to_the_others() -> None:
+def test_no_more_than_four_times_the_share_by_level_is_put_down_to_the_others() -> None:
     others = [day(10.0, 0.1)] * 5
-    for depth, left in ((0.3, 0.0), (0.5, 0.2)):
+    for depth, left in ((0.28, 0.0), (0.5, 0.3)):  # of its least level, 7.2 and 5
         got = cleaned(day(10.0, depth), *others)[:, 0]
         assert np.ptp(detrended(got[:, None])) == pytest.approx(np.ptp(detrended(day(10.0, left)[:, None])), abs=1e-2)
 

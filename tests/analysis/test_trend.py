@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.analysis.trend import block_floors, fit, floor_rise, quantum, steps, theil_sen
+from server.analysis.trend import block_floors, convex, fit, floor_rise, quantum, steps, theil_sen
 from tests.analysis import naive
 from tests.analysis.series import Floats, ramp
 
@@ -53,6 +53,33 @@ def test_a_line_has_its_own_growth_and_hardly_an_error() -> None:
     trend = fit(t, (1000 + 10.0 * ramp(24))[:, None])
     assert trend.growth[0] == pytest.approx(230)
     assert trend.error[0] < 10
+
+
+def test_what_gets_faster_is_no_noise_and_what_slows_is() -> None:
+    t = ramp(28) * 30.0
+    faster = 4096.0 * np.floor(100 * (ramp(28) / 27) ** 3)
+    slower = faster.max() - faster[::-1]
+    trend = fit(t, np.stack([faster, slower], axis=1))
+    assert trend.growth[0] > 15 * trend.error[0]
+    assert trend.growth[1] < 8 * trend.error[1]
+
+
+def test_a_few_slabs_that_come_late_are_no_rise_that_gets_faster() -> None:
+    t = ramp(28) * 30.0
+    faster = 4096.0 * np.floor(20 * (ramp(28) / 27) ** 3)
+    trend = fit(t, faster[:, None])
+    assert trend.growth[0] < 8 * trend.error[0]
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(SERIES)
+def test_the_upward_bend_is_that_of_a_fitted_parabola(y: Floats) -> None:
+    t = ramp(len(y)) * 60.0
+    for column in range(y.shape[1]):
+        own = y[:, column] * 1000.0
+        line = own - theil_sen(t, own[:, None])[0] * (t - t.mean())
+        expected = naive.upward_bend(t.tolist(), (line - np.median(line)).tolist())
+        np.testing.assert_allclose(convex(t, line[:, None])[:, 0], expected, atol=1e-6 * max(np.abs(own).max(), 1.0))
 
 
 def test_a_day_that_comes_back_is_no_growth() -> None:
