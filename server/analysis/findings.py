@@ -28,6 +28,10 @@ MOST_PEERS = 12
 UNLIKE = 3.0
 """A lockstep cache grows by so many times the fastest that it moves on any of MOST_PEERS peers."""
 
+FEWEST_CELLS = 4
+RISEN = 0.1
+"""Of a rise: what came so far before a part of the window did not begin there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leak:
@@ -121,25 +125,33 @@ def goes_on(sign: Sign, coarse: Sequence[Track]) -> bool:
 def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, bool, float]:
     """When the rise began, whether it precedes the data, and the floor then.
 
-    The whole window tells when; where that lies within the part that shows the leak best, the finer cells of that part
-    tell it more exactly, unless they begin with the rise.
+    The cells of the whole window tell when; of a rise that came within a part with finer cells, but for RISEN of it,
+    those do: of two hours, the cells of a day are too few.
     """
-    rough: tuple[float, bool, float] | None = None
-    for part in (coarse.get((sign.track.node, sign.track.boot), sign.track), _curve(sign)):
-        column = part.index.get(sign.cache)
-        if column is None or len(part.time) < 4:
-            continue
-        y = part.allocated[:, column]
-        kept = np.isfinite(y)
-        t, y = part.time[kept], y[kept]
-        k = onset(t, y)
-        if rough is not None and k == 0:
-            break
-        base = float(np.median(y[: k + 1])) if k else float(y[0])
-        rough = float(t[k]), k == 0, base
-        if sign.span.whole or t[k] < sign.span.start - sign.span.width:
-            break
-    return rough or (float(sign.track.time[0]), True, float(sign.evidence["floor_before"] or 0.0))
+    whole = coarse.get((sign.track.node, sign.track.boot), sign.track)
+    rough = _onset(whole, sign.cache)
+    if rough is not None and sign.span.width >= np.median(np.diff(whole.time)):
+        return rough
+    part = _onset(_curve(sign), sign.cache)
+    if part is None or rough is None:
+        return part or rough or (float(sign.track.time[0]), True, float(sign.evidence["floor_before"] or 0.0))
+    before = whole.allocated[whole.time < sign.span.start, whole.index[sign.cache]]
+    before = before[np.isfinite(before)]
+    risen = len(before) > 0 and float(before[-1]) - rough[2] > RISEN * sign.growth
+    return rough if risen else (part[0], part[1] and not len(before), part[2])
+
+
+def _onset(part: Track, cache: str) -> tuple[float, bool, float] | None:
+    """When a cache's rise began, whether that precedes the cells, and the floor then; None where too few are known."""
+    column = part.index.get(cache)
+    if column is None:
+        return None
+    kept = np.isfinite(part.allocated[:, column])
+    t, y = part.time[kept], part.allocated[kept, column]
+    if len(t) < FEWEST_CELLS:
+        return None
+    k = onset(t, y)
+    return float(t[k]), k == 0, float(np.median(y[: k + 1])) if k else float(y[0])
 
 
 def _shape(sign: Sign, part: Track, kept: Bools, past: Past) -> Shape:
@@ -161,11 +173,11 @@ def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], past: Past, end
     first = leak.earlier[0] if leak.earlier else sign
     since, is_open, base = _since(first, coarse)
     part = coarse.get((sign.track.node, sign.track.boot), sign.track)
-    if sign.span.start > since and not sign.span.whole:
+    if not sign.span.whole and (sign.span.start > since or sign.span.width < np.median(np.diff(part.time))):
         part = _curve(sign)
     y = part.allocated[:, part.index[sign.cache]]
     kept = np.isfinite(y) & (part.time >= since)
-    if kept.sum() < 4:
+    if kept.sum() < FEWEST_CELLS:
         part = _curve(sign)
         y = part.allocated[:, part.index[sign.cache]]
         kept = np.isfinite(y)
