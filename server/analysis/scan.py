@@ -335,8 +335,7 @@ class _Bench:
         }
         if not self._span.ended and LEAST_SCORE <= sign.score < (math.inf if sign.short else OVER_SCORE):
             part = one.cells()
-            rise = self._past.series(*key, own=True) if self._span.whole else (part.time, part.allocated[:, column])
-            gates["stopped"] = is_over(*rise)
+            gates["stopped"] = is_over(part.time, part.allocated[:, column])
         if not self._span.whole:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
             gates["slowing"] = earlier > MOST_SLOWER * growth or levels_off(*self._past.series(*key), rests=False)
