@@ -20,7 +20,7 @@ from common.names import MAX_GROUP, MAX_TEXT, is_node_name
 from common.procfiles import parse_meminfo, parse_uptime
 from common.slabinfo import parse
 from common.snapshot import Caches, Memory, Snapshot
-from common.sysfs_slab import parse_links, read_links
+from common.sysfs_slab import merged_reclaimable, parse_links, read_links
 from common.times import parse_time
 
 __all__ = ["NodeDumps", "parse_stamp", "sort_files"]
@@ -93,6 +93,7 @@ class NodeDumps:
             kind: {stamp: name for _, stamp, name in self._sorted[kind]} for kind in ("meminfo", "uptime", "boot_id")
         }
         links: list[tuple[str, str]] | None = None
+        merged: dict[str, bool] = {}
         flags: tuple[set[str], set[str]] | None = None
         before: float | None = None
         for taken_at, stamp, name in self._sorted["slabinfo"]:
@@ -108,12 +109,15 @@ class NodeDumps:
             if slabs.moved(taken_at):
                 text = self._text(slabs.name)
                 links, self._aliases = (None if text is None else read_links(text)), None
+                merged = merged_reclaimable(links or ())
             if reclaimable.moved(taken_at):
                 text = self._text(reclaimable.name)
                 flags = None if text is None else (set(text.split("\n")), set(caches.name))
             caches.aliases = self._aliases_of(caches.name, links)
             if flags:
                 caches.reclaimable = [True if n in flags[0] else False if n in flags[1] else None for n in caches.name]
+            elif merged:
+                caches.reclaimable = [merged.get(name) for name in caches.name]
             about = self._about
             yield Snapshot(
                 about.node,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["parse_links", "read_links"]
+__all__ = ["merged_reclaimable", "parse_links", "read_links"]
 
 _LONG = re.compile(
     r"[bcdlps-][rwxsStT-]{9}\S*\s+[0-9]+\s+\S+\s+\S+\s+[0-9]+\s+"  # mode, links, owner, group, size
@@ -47,6 +47,20 @@ def parse_links(links: Iterable[tuple[str, str]], names: Iterable[str]) -> dict[
         if others:
             aliases |= {name: list(others) for name in members & listed}
     return aliases
+
+
+def merged_reclaimable(links: Iterable[tuple[str, str]]) -> dict[str, bool]:
+    """Of the caches that the kernel may merge, whether it accounts them as reclaimable.
+
+    A folder's name has a letter for each property, `a` for SLAB_RECLAIM_ACCOUNT, before the size: `:a-0000104`,
+    `:aA-0000192` (create_unique_id in mm/slub.c since 2.6.22). A cache that may not be merged has no such folder.
+    """
+    found = {}
+    for name, target in links:
+        folder = target.rpartition("/")[2]
+        if folder.startswith(":") and not name.startswith(":"):
+            found[_cache(name)] = "a" in folder
+    return found
 
 
 def _cache(name: str) -> str:

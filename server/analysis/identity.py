@@ -20,6 +20,14 @@ _CGROUP = re.compile(r"\(\d+:[^()]*\)$")
 _ADDRESS = re.compile(r"[-_](?:0x)?(?:[0-9a-f]{16}|[89a-f][0-9a-f]{7})$")
 """A kernel address printed into the name, as in nf_conntrack_ffffffff818b9000."""
 _KMALLOC_BYTES = re.compile(r"^((?:dma-)?kmalloc(?:-cg|-rcl)?)-(\d+)$")
+_RENAMED = {
+    "cred": "cred_jar",
+    "mb_cache_entry": "mbcache",
+    "extent_status": "ext4_extent_status",
+    "pending_reservation": "ext4_pending_reservation",
+    "xfrm_dst": "xfrm_dst_cache",
+}
+"""Caches that KMEM_CACHE() names after their struct: the new and the old name, as 6.12 and 6.1 list them."""
 
 _RECLAIMABLE = re.compile(
     r"^(?:dentry|dentry_cache|inode_cache|.*_inode_cache|.*_inode|.*_inode_info|ino?de.*|.*_icache|.*_inodes?_cache"
@@ -27,7 +35,7 @@ _RECLAIMABLE = re.compile(
     r"|lsm_inode_cache|selinux_inode_security|iint_cache|ima_iint_cache|kmalloc-rcl-.*|mbcache|ext\d_groupinfo.*"
     r"|btrfs_(?:inode|path|delayed_node|extent_map|extent_buffer|free_space).*|nfs_(?:inode|direct).*|zfs_znode.*"
     r"|arc_buf.*|dnode_t|dmu_buf.*|sa_cache|zio_buf.*|ceph_(?:inode|cap|dentry).*|fuse_inode|ovl_inode"
-    r"|fsnotify_mark_connector|jbd2_journal_head|journal_head|shared_policy_node|xfs_(?:inode|buf|dquot|ifork))$"
+    r"|fsnotify_mark_connector|jbd2_journal_head|journal_head|xfs_(?:inode|buf|dquot|ifork))$"
 )
 """Caches with SLAB_RECLAIM_ACCOUNT or a shrinker, and those whose objects live and die with such an inode or page."""
 _LAZY = re.compile(
@@ -47,7 +55,7 @@ def fold(name: str) -> str:
     """The name under which a kernel's cache is compared: per-boot, per-cgroup and per-version spelling removed.
 
     `kmalloc-rnd-05-64` -> `kmalloc-64`, `size-1024` and `kmalloc-1024` -> `kmalloc-1k`,
-    `kmalloc-1024(1793:c8ed)` -> `kmalloc-1k`, `nf_conntrack_ffffffff818b9000` -> `nf_conntrack`.
+    `kmalloc-1024(1793:c8ed)` -> `kmalloc-1k`, `nf_conntrack_ffffffff818b9000` -> `nf_conntrack`, `cred` -> `cred_jar`.
     """
     name = _CGROUP.sub("", name) or name
     name = _RANDOM.sub(r"kmalloc-\1", name)
@@ -56,7 +64,8 @@ def fold(name: str) -> str:
     if (found := _KMALLOC_BYTES.match(name)) and int(found[2]) >= 1024 and int(found[2]) % 1024 == 0:
         size = int(found[2])
         name = f"{found[1]}-{size // 2**20}M" if size % 2**20 == 0 else f"{found[1]}-{size // 1024}k"
-    return _ADDRESS.sub("", name) or name
+    name = _ADDRESS.sub("", name) or name
+    return _RENAMED.get(name, name)
 
 
 def freed_late(cache: str) -> bool:

@@ -361,12 +361,12 @@ class _Bench:
     def _alone(self, sign: Sign, one: Fit) -> bool:
         """Whether a cache that no other node lists may be judged by itself.
 
-        There must be other nodes, the boot must be older than the span is long (no warm-up), and the sign reach
-        PEERLESS_SCORE over the whole window, PEERLESS_PART over a part of it, PEERLESS_BRIEF over a brief window.
+        There must be other nodes, and the sign reach PEERLESS_SCORE over the whole window, PEERLESS_PART over a part of
+        it or on a boot that is hardly older than the span is long (warm-up), PEERLESS_BRIEF over a brief window.
         """
-        least = PEERLESS_SCORE if self._span.whole else PEERLESS_PART
-        least = PEERLESS_BRIEF if self._span.whole and one.length < BRIEF else least
-        return self._nodes > 1 and sign.score >= least and not _young(one)
+        least = PEERLESS_BRIEF if one.length < BRIEF else PEERLESS_SCORE
+        least = PEERLESS_PART if not self._span.whole or _young(one) else least
+        return self._nodes > 1 and sign.score >= least
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""

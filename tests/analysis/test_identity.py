@@ -32,6 +32,8 @@ from tests.analysis.series import MIB, START, ArraySource, Node, level, ramp
         ("eventpoll pwq", "eventpoll pwq"),
         ("ext4_inode_cache", "ext4_inode_cache"),
         ("(1:x)", "(1:x)"),
+        ("cred", "cred_jar"),
+        ("cred_jar", "cred_jar"),
     ],
 )
 def test_fold(name: str, folded: str) -> None:

@@ -164,6 +164,16 @@ def test_links_and_reclaim_flags_hold_until_the_next(tmp_path: Path) -> None:
     assert [s.caches.reclaimable for s in found] == [None, *[[True, False]] * 3, [True, None]]
 
 
+def test_links_alone_tell_what_merged_caches_are(tmp_path: Path) -> None:
+    names = ("dentry", "ext4_groupinfo_4k", "scsi_cmd_cache")
+    links = "ext4_groupinfo_4k -> :a-0000184\nscsi_cmd_cache -> :0000512\n"
+    write(tmp_path, {f"n/{T}.slabinfo": slabinfo(0, *names), f"n/{T}.slabs": links})
+    (found,) = read(tmp_path)
+    assert dict(zip(found.caches.name, found.caches.reclaimable or (), strict=True)) == dict(
+        zip(names, (None, True, False), strict=True)
+    )
+
+
 def test_bad_files_are_skipped_counted_and_told(tmp_path: Path) -> None:
     write(
         tmp_path / "fleet",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.sysfs_slab import parse_links, read_links
+from common.sysfs_slab import merged_reclaimable, parse_links, read_links
 
 LINKS = [
     ("biovec-16", ":0000256"),
@@ -40,6 +40,11 @@ def test_sysfs_writes_a_slash_as_an_exclamation_mark() -> None:
 def test_a_cache_listed_twice_and_two_listed_in_one_folder() -> None:
     assert parse_links(LINKS, ["UDPv6", "UDPv6"]) == {"UDPv6": ["PINGv6"]}
     assert parse_links(LINKS, ["UDPv6", "PINGv6"]) == {}
+
+
+def test_a_merged_caches_folder_says_whether_it_is_reclaimable() -> None:
+    links = [("UDPv6", ":aA-0001280"), ("raid5!md0", "../:0000512"), ("alias", "dentry"), (":t-0000128", ":0000128")]
+    assert merged_reclaimable(links) == {"UDPv6": True, "raid5/md0": False}
 
 
 def test_a_listing() -> None:
