@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from server.analysis.panel import Panel
 from server.analysis.survey import BLOCKS, LARGEST, RISING, Part, Survey
 from server.analysis.trend import Trend, fit, floor_rise, floors, quantum, steps
+from server.analysis.windows import BRIEF
 
 __all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of"]
 
@@ -69,7 +70,7 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     rise, slab = floor_rise(y), quantum(part.y[:, chosen])
     likely = (rise > 0) & (rise >= FEWEST_SLABS * slab)  # no growth exceeds the floor's rise
     chosen, y, slab = chosen[likely], y[:, likely], slab[likely]
-    trend = fit(t, y, slab)
+    trend = fit(t, y, slab, faster=surveyed.span.end - surveyed.span.start < BRIEF)
     kept = trend.growth > LEAST_SCORE * trend.error
     kept &= np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
     kept &= trend.growth >= FEWEST_SLABS * slab

@@ -14,7 +14,7 @@ from server.analysis.lockstep import LIKENESS, likeness
 from server.analysis.past import Past
 from server.analysis.scan import Sign
 from server.analysis.sentence import describe
-from server.analysis.shape import onset, shape_of
+from server.analysis.shape import is_over, onset, shape_of
 from server.analysis.survey import material_rate
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
 from server.analysis.trend import fit, theil_sen
@@ -162,7 +162,7 @@ def _shape(sign: Sign, part: Track, kept: Bools, past: Past) -> Shape:
     if shape == "stopped" and not sign.span.ended:
         own_t, own = past.series(sign.track.node, sign.track.boot, sign.cache, own=True)
         since = own_t >= t[0]
-        if np.isin(own_t[since], t).all() and shape_of(own_t[since], own[since]) != "stopped":
+        if np.isin(own_t[since], t).all() and not is_over(own_t[since], own[since]):
             return "steady"
     return shape
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from server.analysis.exhaust import exhausts_at
+from server.analysis.fdr import chance, q_values
 from server.analysis.follow import node_load
 from server.analysis.scan import COMPANY_WEIGHT, FINDING_SCORE, FLEET_SHARE, MOST_NODE, Sign
 from server.analysis.sentence import describe, size
@@ -20,6 +22,8 @@ __all__ = ["RISE_SCORE", "fleet_findings", "grown_alike", "own_limit"]
 SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
 more, which may be nothing but that rise."""
+WEAK = 1 / 3
+"""Of its least score: a node's growth that counts for the fleet's where the median node's is beyond it."""
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
@@ -38,43 +42,58 @@ def own_limit(sign: Sign) -> float:
     return RISE_SCORE if sign.span.end - sign.span.start >= RISE else SHORT_FLEET_SCORE
 
 
-def grown_alike(signs: Sequence[Sign]) -> dict[str, dict[str, Sign]]:
-    """By cache and node, the longest sign of a growth that stands out from its node's own noise."""
+def grown_alike(signs: Sequence[Sign], share: float = 1.0) -> dict[str, dict[str, Sign]]:
+    """By cache and node, the longest sign of a growth that stands out from its node's own noise.
+
+    `share`: of the least with which one counts for the fleet's (see own_limit), so much is enough.
+    """
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
         if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS:
             continue
-        if sign.together > MOST_NODE * sign.growth or _own_score(sign) < own_limit(sign):
+        if sign.together > MOST_NODE * sign.growth or _own_score(sign) < share * own_limit(sign):
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)
-        if old is None or sign.span.end - sign.span.start > old.span.end - old.span.start:
+        if old is None or _preference(sign) > _preference(old):
             known[sign.track.node] = sign
     return grown
+
+
+def _preference(sign: Sign) -> tuple[bool, float]:
+    return _own_score(sign) >= own_limit(sign), sign.span.end - sign.span.start
 
 
 def fleet_findings(
     signs: Sequence[Sign],
     listing: Mapping[str, set[str]],
-    q_of: Mapping[int, float],
     end: float,
     settings: AnalysisSettings,
 ) -> tuple[list[Finding], set[tuple[str, str]]]:
-    """The fleet's findings, and the (node, cache) pairs that they speak for."""
-    _ = settings
-    grown = grown_alike(signs)
+    """The fleet's findings, and the (node, cache) pairs that they speak for.
+
+    FLEET_SHARE of the nodes that list a cache show its growth at least weakly, and their median is beyond the limit.
+    """
+    grown = grown_alike(signs, WEAK)
     findings: list[Finding] = []
     covered: set[tuple[str, str]] = set()
     for cache in sorted(grown):
         nodes = grown[cache]
         if len(nodes) < 2 or len(nodes) < FLEET_SHARE * len(listing.get(cache, ())):
             continue
+        score = float(np.median([_own_score(sign) for sign in nodes.values()]))
+        least = float(np.median([own_limit(sign) for sign in nodes.values()]))
+        short = any(sign.short for sign in nodes.values())
+        q = float(q_values([chance(score, short=short)], len(listing))[0])
+        if score < least or q > settings.q_limit:
+            continue
         covered.update((node, cache) for node in nodes)
-        findings.append(_finding(cache, [nodes[name] for name in sorted(nodes)], len(listing[cache]), q_of, end))
+        found = _finding(cache, [nodes[name] for name in sorted(nodes)], len(listing[cache]), end)
+        findings.append(replace(found, score=score, q_value=q))
     return findings, covered
 
 
-def _finding(cache: str, signs: Sequence[Sign], listed: int, q_of: Mapping[int, float], end: float) -> Finding:
+def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float) -> Finding:
     ordered = sorted(signs, key=lambda sign: (sign.rate, sign.track.node))
     middle = ordered[len(ordered) // 2]
     rate = float(np.median([sign.rate for sign in signs])) * 3600.0
@@ -115,8 +134,8 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, q_of: Mapping[int, 
         bytes_per_hour=rate,
         objects_per_hour=rate / middle.facts.obj_size if middle.facts.obj_size else 0.0,
         peer_bytes_per_hour=None,
-        score=float(np.median([_own_score(sign) for sign in signs])),
-        q_value=float(np.median([q_of[id(sign)] for sign in signs])),
+        score=0.0,
+        q_value=1.0,
         shape=shape_of(t[first:], y[first:], node_load(part.active[kept][first:], part.index[cache])),
         since=since,
         since_open=first == 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["follows", "node_load"]
+__all__ = ["follows", "node_load", "without_load"]
 
 Floats = NDArray[np.float64]
 
@@ -66,6 +66,26 @@ def follows(t: Floats, y: Floats, load: Floats) -> bool:
         return False
     common = float((rate * busy).sum())
     return common / norm >= FOLLOWS and common / power >= SHARE
+
+
+def without_load(t: Floats, y: Floats, load: Floats) -> Floats:
+    """The rise of y [K] at t [K] less what its rate follows of `load` [K]; the same where it follows it too little.
+
+    Least squares of the rate by a parabola in time and the load together: what slows by itself, as a cache that fills,
+    still does.
+    """
+    if len(t) < FEWEST_CELLS or t[-1] - t[0] < SHORTEST:
+        return y
+    seconds, middle, busy = np.diff(t), (t[1:] + t[:-1]) / 2, (load[1:] + load[:-1]) / 2
+    rate, beside = (
+        v - np.polyval(np.polyfit(middle - t[0], v, 2), middle - t[0]) for v in (np.diff(y) / seconds, busy)
+    )
+    power, common = float((beside**2).sum()), float((rate * beside).sum())
+    norm = float(np.sqrt((rate**2).sum() * power))
+    if norm <= 0 or common < FOLLOWS * norm:
+        return y
+    more = np.cumsum((busy - np.average(busy, weights=seconds)) * seconds)
+    return np.asarray(y - common / power * np.concatenate([[0.0], more]))
 
 
 def _detrended(t: Floats, y: Floats) -> Floats:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from server.buckets import CacheRow
 
-__all__ = ["assumed_reclaimable", "canonical_names", "fold", "freed_late"]
+__all__ = ["assumed_reclaimable", "canonical_names", "fold", "freed_late", "kept_late"]
 
 _RANDOM = re.compile(r"^kmalloc-(?:rnd|part)-\d+-(.+)$")
 """Copies drawn per boot by CONFIG_RANDOM_KMALLOC_CACHES (Linux commit 3c6152940584, v6.6)."""
@@ -44,6 +44,10 @@ _LAZY = re.compile(
 """Not accounted as reclaimable, but given back late and not lost: with the inode that each object belongs to
 (security_inode_free in security/security.c, xfs_inode_free_callback in fs/xfs/xfs_icache.c), once so many areas wait to
 be unmapped (lazy_max_pages in mm/vmalloc.c), or from per-CPU magazines that fill first (drivers/iommu/iova.c)."""
+_BOUNDED = re.compile(r"^(?:vmap_area|iommu_iova)$")
+LATE_MOST = 16 * 2.0**20
+"""Bytes of areas that wait at most: lazy_max_pages is fls(processors) times 32 MiB of pages, i.e. 65,536 areas on up to
+255 processors; the IOVA caches hold 2 magazines of 128 on each processor and 32 more, of 6 sizes (221,184 with 128)."""
 _NEVER = re.compile(
     r"^(?:sock_inode_cache|shmem_inode_cache|hugetlbfs_inode_cache|mqueue_inode_cache|bdev_cache|rpc_inode_cache)$"
 )
@@ -71,6 +75,11 @@ def fold(name: str) -> str:
 def freed_late(cache: str) -> bool:
     """Whether the kernel frees what a cache of this folded name holds late, as it reclaims or has enough of it."""
     return bool(_LAZY.match(cache))
+
+
+def kept_late(cache: str, held: float) -> bool:
+    """Whether so many bytes, all that a cache of this folded name holds, may still wait to be freed late."""
+    return not _BOUNDED.match(cache) or held <= LATE_MOST
 
 
 def assumed_reclaimable(cache: str) -> bool:

@@ -176,7 +176,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     tests = sum(sum(one.judged.values()) for one in group.scans)
     q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
     q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
-    fleet, covered = fleet_findings(signs, listing, q_of, end, settings)
+    fleet, covered = fleet_findings(signs, listing, end, settings)
     best: dict[tuple[str, str, str], tuple[Sign, float, bool]] = {}
     for sign in signs:
         least = BRIEF_WATCH if sign.span.end - sign.span.start < BRIEF else WATCH_SCORE

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.factors import companions
+from server.analysis.follow import node_load, without_load
 from server.analysis.medians import middle
+from server.analysis.shape import onset, slackens
 from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track
 from server.analysis.trend import quantum
@@ -151,6 +153,22 @@ class Past:
                 y = (self._cleaned(track) if own else track.allocated)[:, column]
                 return track.time[np.isfinite(y)], y[np.isfinite(y)]
         return np.zeros(0), np.zeros(0)
+
+    def bent(self, node: str, boot: str, cache: str) -> float:
+        """How much its rise slows as a filling cache's (see shape.slackens), by itself, unless the load slowed it."""
+        for track in self._nodes.get(node, ()):
+            column = track.index.get(cache)
+            if track.boot == boot and column is not None:
+                known = np.isfinite(track.allocated[:, column])
+                t, y, own = track.time[known], track.allocated[known, column], self._cleaned(track)[known, column]
+                bent = max(slackens(t, y), slackens(t, own))
+                load = node_load(track.active[known], column) if bent > 1.0 else None
+                if load is not None:
+                    begin = onset(t, own)
+                    net = without_load(t[begin:], own[begin:], load[begin:])
+                    bent = min(bent, slackens(t[begin:], net))
+                return bent
+        return 0.0
 
     def alike(self, names: tuple[str, ...], column: int, peers: Sequence[tuple[str, str]]) -> Floats:
         """How much each of `names` moves with the one at `column` on these peers (node, boot): mean correlation."""

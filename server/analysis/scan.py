@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from server.analysis.candidates import LEAST_KNOWN, LEAST_SCORE, Candidates, candidates_of
 from server.analysis.company import company
 from server.analysis.factors import companion_effect
+from server.analysis.identity import kept_late
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
@@ -36,7 +37,7 @@ LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 SLAB = 0.7
 """Of a slab: so much of a growth is never known."""
-OVER_SCORE = 12.0
+OVER_SCORE = 16.0
 """Least score of a rise that is over."""
 PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
 """Least score of a cache that no other node lists: over the whole window, a part of it, and a window under BRIEF."""
@@ -327,6 +328,7 @@ class _Bench:
         """The gates that a sign does not pass."""
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
+        lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
         gates = {
             "material": sign.excess / one.length < one.material,
             "seen before": before is not None and after - before < 0.3 * growth,
@@ -343,16 +345,16 @@ class _Bench:
             t, y = self._past.series(*key)
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth
             gates["slowing"] = len(y) > 0 and levels_off(t, y)
-            gates["reclaimable"] = sign.facts.reclaimable
+            gates["reclaimable"] = lazy
             gates["stopped"] = sign.score < OVER_SCORE
-        elif sign.facts.reclaimable:
+        elif lazy:
             part, others = one.cells(), one.track.reclaimable.copy()
             others[column] = False
             kept = pressed(part.allocated[:, column], part.allocated[:, others])
             gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not kept
         if sign.score >= LEAST_SCORE and not any(gates.values()):
             part = one.cells()
-            bent = max(slackens(*self._past.series(*key)), slackens(*self._past.series(*key, own=True)))
+            bent = self._past.bent(*key)
             if not self._span.ended:
                 bent = max(bent, slackens(part.time, part.allocated[:, column]))
             gates |= {"bends": 1.0 < bent <= FILLS and one.length >= BRIEF, "fills": bent > FILLS}

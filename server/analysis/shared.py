@@ -17,7 +17,7 @@ FEWEST = 2
 """Other nodes, from which on what they have in common can be told from what one of them does."""
 PLENTY = 8
 """Nodes that list a cache, from which on leaving one out of their median makes little difference."""
-MOST = 4.0
+MOST = 8.0
 """A node's swing is put down to the curve that all share up to so many times its share by its least level."""
 
 

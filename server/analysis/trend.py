@@ -96,7 +96,7 @@ def floor_rise(y: Floats) -> Floats:
     return rise
 
 
-def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
+def fit(t: Floats, y: Floats, slab: Floats | None = None, *, faster: bool = False) -> Trend:
     """Growth and its uncertainty for each column of y [K, C] at t [K], or [K, C] where each has times of its own.
 
     The growth is the lesser of two measures, zero where they disagree in sign: Theil-Sen slope times span, and the
@@ -107,7 +107,8 @@ def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
     n (1 - r) / (1 + r) for residuals with lag-one autocorrelation r, itself corrected for the bias that detrending
     causes (Kendall 1954). A rise that is no straight line (stairs, a leak that began midway) would be called noise
     by that, so the error is no more than how far the series falls short of a monotone one, but at least a third.
-    `slab` [C] is the least change of each series where y does not show it any more, see quantum.
+    `slab` [C] is the least change of each series where y does not show it any more, see quantum. `faster` takes an
+    upward bend over MANY slabs for a rise that gets faster, not for noise: not over hours, as a day's swing bends.
     """
     slope = theil_sen(t, y)
     span = t[-1] - t[0] if len(t) > 1 else np.float64(0.0)
@@ -116,8 +117,9 @@ def fit(t: Floats, y: Floats, slab: Floats | None = None) -> Trend:
     growth = np.where(np.isnan(by_slope) | np.isnan(by_floor), np.nan, growth)
     residual = y - slope * (t - t.mean(axis=0) if t.ndim == 2 else (t - t.mean())[:, None])
     slab = quantum(y) if slab is None else slab
-    with np.errstate(invalid="ignore"):
-        residual -= np.where(growth >= MANY * slab, convex(t, residual), 0.0)
+    if faster:
+        with np.errstate(invalid="ignore"):
+            residual -= np.where(growth >= MANY * slab, convex(t, residual), 0.0)
     residual -= medians(residual.T)
     n = np.maximum(np.isfinite(residual).sum(axis=0), 1)
     noise = 1.4826 * medians(np.abs(residual).T)

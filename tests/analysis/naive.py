@@ -143,7 +143,7 @@ def without_shared(own: Mapping[int, float], others: Sequence[Mapping[int, float
         return dict(own)
     share = sum(a * c for a, c in zip(straightened(y), common, strict=True)) / power
     level = min(y) if min(y) > 0 else sum(map(abs, y)) / len(y)
-    share = min(max(share, 0.0), 4 * level)
+    share = min(max(share, 0.0), 8 * level)
     return {cell: b - share * c for (cell, b), c in zip(own.items(), common, strict=True)}
 
 

@@ -40,3 +40,18 @@ def test_a_cache_that_leaks_everywhere_is_found_in_the_morning_too() -> None:
         node.caches = {**node.caches, "constant-0": node.caches["constant-0"] + rising(node.time, 4 * MIB)}
     found = judged(nodes).findings
     assert [(one.kind, one.cache) for one in found] == [("fleet", "constant-0")]
+
+
+def test_a_leak_of_all_nodes_is_the_fleets_though_one_of_them_shows_it_weakly() -> None:
+    """Three of four are too few for the fleet's by themselves, and no cohort, as the fourth leaks as well."""
+    for hides, count in ((60.0, 4.0), (10_000.0, 0.0)):
+        nodes = fleet(4)
+        for number, node in enumerate(nodes):
+            noise = np.random.default_rng([5, number]).standard_normal(len(node.time)) * (hides if number == 3 else 1.0)
+            y = 40 * MIB + rising(node.time, 0.5 * MIB) + noise * 0.02 * MIB
+            node.caches = {**node.caches, "constant-0": y}
+        end = START + 24 * 3600
+        found = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings()).findings
+        whole = [one for one in found if one.kind == "fleet" and one.cache == "constant-0"]
+        assert sum(float(one.evidence["nodes_growing"] or 0.0) for one in whole) == count
+        assert all(one.q_value == 0.0001 for one in whole)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.analysis.follow import follows, node_load
+from server.analysis.follow import follows, node_load, without_load
 from server.analysis.judge import judge
-from server.analysis.shape import shape_of
+from server.analysis.shape import shape_of, slackens
 from server.analysis.types import AnalysisSettings, Finding
 from server.simulator.families import FAMILIES, Terms
 from server.simulator.fleet import Fleet
@@ -79,6 +79,25 @@ def test_what_gets_faster_while_the_load_rises_does_not_follow_it() -> None:
 def test_a_leak_that_ends_in_the_evening_is_not_the_loads() -> None:
     evening: Floats = np.where(ramp(28) < 18, 1.2, 0.8)
     assert not follows(T, grown((ramp(28) < 18).astype(np.float64)), evening)
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("depth", [1.0, 2.0])
+def test_a_leak_that_the_evening_slows_does_not_fill_and_a_cache_that_fills_does(depth: float, phase: float) -> None:
+    load = 1 + 0.5 * np.sin(2 * np.pi * T / 86400 + phase)
+    leak = grown(np.maximum(1 + depth * (load - 1), 0.0))
+    assert slackens(T, without_load(T, leak, load)) < 0.6
+    for constants in (2.0, 3.0):
+        filling = 1e6 * (1 - np.exp(-constants * T / T[-1]))
+        assert slackens(T, without_load(T, filling, load)) > 1.0
+
+
+def test_the_load_is_taken_off_a_rise_that_follows_it_and_off_no_other() -> None:
+    straight = grown(np.ones(28))
+    np.testing.assert_array_equal(without_load(T, straight, DAY_CURVE), straight)
+    follower = without_load(T, grown(DAY_CURVE), DAY_CURVE)
+    np.testing.assert_allclose(follower, straight * follower[-1] / straight[-1], atol=2e5)
+    np.testing.assert_array_equal(without_load(T[:10], follower[:10], DAY_CURVE[:10]), follower[:10])
 
 
 def test_half_a_day_is_the_least() -> None:

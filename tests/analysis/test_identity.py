@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.analysis.identity import assumed_reclaimable, canonical_names, fold, freed_late
+from server.analysis.identity import assumed_reclaimable, canonical_names, fold, freed_late, kept_late
 from server.analysis.tracks import make_tracks
 from server.buckets import CacheRow
 from tests.analysis.series import MIB, START, ArraySource, Node, level, ramp
@@ -93,3 +93,9 @@ def test_a_name_that_the_node_lists_beside_it_is_not_taken() -> None:
 def test_random_copies_become_one_cache() -> None:
     names = canonical_names({"a": [[row("kmalloc-rnd-01-64"), row("kmalloc-rnd-02-64"), row("kmalloc-64")]]})
     assert set(names["a"].values()) == {"kmalloc-64"}
+
+
+def test_areas_that_wait_to_be_unmapped_are_bounded_and_inodes_are_not() -> None:
+    assert kept_late("vmap_area", 5e6)
+    assert not kept_late("vmap_area", 50e6)
+    assert kept_late("lsm_inode_cache", 5e9)

@@ -86,9 +86,9 @@ def test_a_brief_window_needs_no_second_instant() -> None:
     assert [(one.cache, one.evidence["not_passed"]) for one in longer.watch] == [("churn-1", "confirmed")]
 
 
-def test_a_rise_that_is_over_needs_a_score_of_twelve() -> None:
+def test_a_rise_that_is_over_needs_a_score_of_sixteen() -> None:
     scores = []
-    for lost in (0.1, 0.15, 0.2, 0.3):
+    for lost in (0.1, 0.15, 0.25, 0.4):
         nodes = fleet(5)
         for number, node in enumerate(nodes):
             node.caches = {**node.caches, "churn-1": churn(np.random.default_rng(number), node.time, 8 * MIB, 0.02)}
@@ -96,10 +96,10 @@ def test_a_rise_that_is_over_needs_a_score_of_twelve() -> None:
         found = judge_alone(ArraySource(nodes), start=START, end=START + DAY, group=None, settings=SETTINGS)
         (one,) = found.findings + found.watch
         assert (one.node, one.cache, one.shape) == ("n2", "churn-1", "stopped")
-        assert (one.evidence["not_passed"] == "stopped") == (one in found.watch) == (one.score < 12)
+        assert (one.evidence["not_passed"] == "stopped") == (one in found.watch) == (one.score < 16)
         scores.append(one.score)
     assert scores == sorted(scores)
-    assert 6 < scores[0] < scores[1] < 12 < scores[2] < scores[3]
+    assert 6 < scores[0] < scores[1] < 16 < scores[2] < scores[3]
 
 
 def test_a_cache_that_one_node_lists_and_that_leaks_since_the_last_third() -> None:

@@ -107,7 +107,7 @@ def test_what_a_leak_added_follows_no_load() -> None:
     leak = np.clip(ramp(K) - 4, 0.0, 12.0) * 80.0
     noise = np.random.default_rng(5).normal(0, 0.1, (6, K))
     got = cleaned(10 + leak, *(10 + day(1.0, 0.1) * leak.max() / 1000 + one for one in noise))
-    np.testing.assert_allclose(got[:, 0], 10 + leak, atol=8.0)  # of 960; four times the level's share of the curve
+    np.testing.assert_allclose(got[:, 0], 10 + leak, atol=16.0)  # of 960; eight times the level's share of the curve
 
 
 def test_a_node_that_does_not_follow_is_left_alone() -> None:
@@ -117,9 +117,9 @@ def test_a_node_that_does_not_follow_is_left_alone() -> None:
         np.testing.assert_allclose(got[:, 0], own, atol=0.5)
 
 
-def test_no_more_than_four_times_the_share_by_level_is_put_down_to_the_others() -> None:
+def test_no_more_than_eight_times_the_share_by_level_is_put_down_to_the_others() -> None:
     others = [day(10.0, 0.1)] * 5
-    for depth, left in ((0.28, 0.0), (0.5, 0.3)):  # of its least level, 7.2 and 5
+    for depth, left in ((0.4, 0.0), (0.5, 0.1)):  # of its least level, 6 and 5
         got = cleaned(day(10.0, depth), *others)[:, 0]
         assert np.ptp(detrended(got[:, None])) == pytest.approx(np.ptp(detrended(day(10.0, left)[:, None])), abs=1e-2)
 
