@@ -15,7 +15,8 @@ def medians(values: Floats) -> Floats:
     rows, length = values.shape
     if not length:
         return np.full(rows, np.nan)
-    ordered = np.sort(np.ascontiguousarray(values), axis=1)  # NaN comes last
+    ordered = np.array(values, order="C")
+    ordered.sort(axis=1)  # NaN comes last
     if not np.isnan(ordered[:, -1]).any():
         return np.asarray((ordered[:, (length - 1) // 2] + ordered[:, length // 2]) / 2)
     count = (~np.isnan(ordered)).sum(axis=1)
