@@ -147,6 +147,13 @@ class _Signs:
 
     def __init__(self, surveyed: Survey, bench: Bench, past: Past, nodes: int) -> None:
         self._surveyed, self._span, self._bench, self._past, self._nodes = surveyed, surveyed.span, bench, past, nodes
+        self._fits: dict[int, Fit] = {}
+
+    def _fit(self, row: int) -> Fit:
+        """One of the judged tracks; that with several candidates is looked at once."""
+        if row not in self._fits:
+            self._fits[row] = self._surveyed.fit(row)
+        return self._fits[row]
 
     def of(self, candidates: Candidates, common: Bools) -> list[Sign]:
         """The signs among the candidates: those that can reach LEAST_SCORE, and all of the `common` caches [C]."""
@@ -194,7 +201,7 @@ class _Signs:
         always: bool,
     ) -> Sign | None:
         """The k-th candidate as a sign, with the gates it failed; None below LEAST_SCORE, unless `always`."""
-        one, trend = self._surveyed.fit(int(candidates.rows[k])), candidates.trend
+        one, trend = self._fit(int(candidates.rows[k])), candidates.trend
         track, length = one.track, one.length
         cache = self._surveyed.panel.names[candidates.columns[k]]
         column = track.index[cache]

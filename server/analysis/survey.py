@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +81,13 @@ class Fit:
     material: float
     """Bytes a second below which growth does not matter on this node."""
 
+    _cells: list[Track] = field(default_factory=list)
+
     def cells(self) -> Track:
-        """The track over the span, in its cells."""
-        return cells(self.track, self.span.start, self.span.end, self.span.width)
+        """The track over the span, in its cells; worked out once."""
+        if not self._cells:
+            self._cells.append(cells(self.track, self.span.start, self.span.end, self.span.width))
+        return self._cells[0]
 
 
 @dataclass(frozen=True, slots=True)
