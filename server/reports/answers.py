@@ -164,7 +164,7 @@ class Answers:
         """Of a window that ends at an instant of the grid: the same for all reports until the next."""
 
         def work() -> Judgement:
-            return judge_alone(self._store, start=start, end=end, group=group, settings=self._settings)
+            return judge_alone(self._store, start=start, end=end, group=group, settings=self._settings, noted=False)
 
         return self._shared("alone", start, end, group, 0.0, work)
 
