@@ -81,7 +81,8 @@ def questions_section(stocks: Sequence[tuple[Stock, Sequence[Asked]]], made: str
         (
             f"## Questions\n\n{made}\n\nMilliseconds over HTTP, in brackets CPU milliseconds of the server. *Cold*: "
             "the server has just started and its files are out of the page cache. *Again*: the same question, the "
-            "median of several. *A minute later*: every node has sent one more snapshot and the window has moved on."
+            "median of several. *A minute later*: every node has sent one more snapshot and the window has moved on "
+            "(asked with `at`)."
         )
     ]
     for stock, asked in stocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,40 +28,52 @@ FEWEST_SLABS = 4
 PAGE, LARGEST_SLAB, OBJECTS = 4096.0, 32768.0, 16
 """Bytes of the least slab and of the largest (eight pages unless the kernel is told otherwise, slub_max_order), and the
 objects that SLUB seeks to have in one (calculate_order in mm/slub.c: 16 with up to seven processors)."""
+LEAST_IN_USE = 0.5
+"""Of a growth: so much must be of objects in use."""
 TOGETHER = 2000
 """Series that are fitted at once: more would not fit into a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Series of many nodes that passed the gates which they decide alone, with their trends. S series."""
+    """Series of one part that passed the gates which they decide alone, with their trends. S series."""
 
+    part: Part
+    series: Indices
+    """[S] in the part; `rows` in Panel.tracks, upwards; `columns` in Panel.names."""
     rows: Indices
-    """[S] in Panel.tracks; `columns` in Panel.names."""
     columns: Indices
     trend: Trend
-    lone: Trend
-    """The same with what the nodes share left in."""
-    active: Trend
-    """The same of the objects in use."""
+    slab: Floats
+    """[S] bytes: the least change of each."""
     measures: Mapping[str, Floats]
 
     def take(self, kept: Indices | Bools) -> Candidates:
         """Some of them."""
         measures = {name: values[kept] for name, values in self.measures.items()}
-        trend, lone, active = self.trend.take(kept), self.lone.take(kept), self.active.take(kept)
-        return Candidates(self.rows[kept], self.columns[kept], trend, lone, active, measures)
+        rows, columns, trend = self.rows[kept], self.columns[kept], self.trend.take(kept)
+        return Candidates(self.part, self.series[kept], rows, columns, trend, self.slab[kept], measures)
+
+    def lone(self) -> Trend:
+        """The trends with what the nodes share left in."""
+        return fit(self.part.t, self.part.y[:, self.series], self.slab)
+
+    def in_use(self, panel: Panel) -> tuple[Candidates, Floats]:
+        """Those whose objects in use grow, too, and by how many bytes."""
+        growth = fit(self.part.t, _active(panel, self.part, self.rows, self.columns)).growth
+        kept = ~(growth < LEAST_IN_USE * self.trend.growth)
+        return self.take(kept), growth[kept]
 
 
-def candidates_of(surveyed: Survey) -> list[Candidates]:
+def candidates_of(surveyed: Survey, chosen: Iterable[Indices]) -> list[Candidates]:
     """What is worth a comparison: enough of a trend over its own noise, with the gates that peers can't mend.
 
-    Series of many nodes are fitted at once; times are the cells', not the samples'.
+    `chosen` are series of each part. Those of many nodes are fitted at once; times are the cells', not the samples'.
     """
     found: list[Candidates] = []
-    for part, chosen in zip(surveyed.parts, surveyed.candidates, strict=True):
-        for begin in range(0, len(chosen), TOGETHER):
-            found += _fitted(surveyed, part, chosen[begin : begin + TOGETHER])
+    for part, series in zip(surveyed.parts, chosen, strict=True):
+        for begin in range(0, len(series), TOGETHER):
+            found += _fitted(surveyed, part, series[begin : begin + TOGETHER])
     return found
 
 
@@ -90,20 +102,20 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
         "late_over_early": np.minimum(spread.late, 1e6),
         "drawdown": spread.drawdown,
     }
-    rows, columns = part.rows[chosen], part.columns[chosen]
-    active = fit(t, _active(surveyed.panel, part, rows, columns))
-    gates["active"] = active.growth < 0.5 * trend.growth
     passed = np.flatnonzero(~np.logical_or.reduce(list(gates.values())))
     if len(passed):
-        lone = fit(t, part.y[:, chosen], slab)
-        yield Candidates(rows, columns, trend, lone, active, measures).take(passed)
+        rows, columns = part.rows[chosen], part.columns[chosen]
+        yield Candidates(part, chosen, rows, columns, trend, slab, measures).take(passed)
 
 
 def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
     """[S] bytes of a slab of each series' cache, about: what grows fast changes by more than one from cell to cell."""
-    places = [np.searchsorted(panel.places[row], column) for row, column in zip(rows, columns, strict=True)]
-    sizes = [panel.tracks[row].facts[place].obj_size for row, place in zip(rows, places, strict=True)]
-    return np.clip(OBJECTS * np.array(sizes, dtype=np.float64), PAGE, LARGEST_SLAB)
+    sizes = np.zeros(len(rows))
+    for row in np.unique(rows).tolist():
+        mine = rows == row
+        facts = panel.tracks[row].facts
+        sizes[mine] = [facts[place].obj_size for place in np.searchsorted(panel.places[row], columns[mine])]
+    return np.clip(OBJECTS * sizes, PAGE, LARGEST_SLAB)
 
 
 def _active(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:

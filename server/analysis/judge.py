@@ -59,7 +59,7 @@ def judge(
     """
 
     def fresh(start: float, end: float, group: str) -> Judgement:
-        return judge_alone(source, start=start, end=end, group=group, settings=settings)
+        return judge_alone(source, start=start, end=end, group=group, settings=settings, noted=False)
 
     judged = judge_alone(source, start=start, end=end, group=group, settings=settings)
     said = verdict(judged, alone or fresh)
@@ -77,9 +77,9 @@ def _with(row: Finding, **evidence: str) -> Finding:
 
 
 def judge_alone(
-    source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings
+    source: Source, *, start: float, end: float, group: str | None, settings: AnalysisSettings, noted: bool = True
 ) -> Judgement:
-    """Judges one window by what lies in it.
+    """Judges one window by what lies in it; not `noted`: without notes on single nodes and their memory.
 
     Where a group's data fill less than half of the window (an aggregator set up an hour ago, asked for a day), the part
     that has data is judged as a window of its own, and a note says so. Deterministic: the same series give the same
@@ -112,7 +112,7 @@ def judge_alone(
     notes: list[Note] = []
     summaries: list[GroupSummary] = []
     for name, first in sorted(young.items()):
-        shorter = judge_alone(source, start=first, end=end, group=name, settings=settings)
+        shorter = judge_alone(source, start=first, end=end, group=name, settings=settings, noted=noted)
         summaries += shorter.groups
         findings += shorter.findings
         watch += shorter.watch
@@ -127,8 +127,9 @@ def judge_alone(
         findings += strong
         watch += weak
         notes += parted
-        notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
-        notes += memory_notes(one.name, one.tracks, start, end, settings)
+        if noted:
+            notes += notes_for(one.name, one.tracks, one.scans[0].judged if one.scans else {}, end)
+            notes += memory_notes(one.name, one.tracks, start, end, settings)
     summaries.sort(key=lambda one: one.group)
     return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes), young)
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
-from statistics import median
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +15,8 @@ from server.analysis.shape import onset, slackens
 from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track
 from server.analysis.trend import quantum
+from server.analysis.wander import FEWEST_CELLS as TOLD
+from server.analysis.wander import Usual, fallen
 
 __all__ = ["MOST_PEERS", "Past", "jumps"]
 
@@ -27,25 +26,13 @@ MOST_PEERS = 12
 """Peers that are asked which caches move together; more would cost and add nothing."""
 ASKED = 32
 """Nodes, about, that are asked how far a cache usually moves."""
-FEWEST = 3
-"""Peers, from which on what they have in common is told from what one of them does."""
 STEP, FEWEST_CELLS = 6.0, 8
 """A change so many times the usual one from cell to cell is a step; told from no fewer cells."""
-LEAST_WANDER = 0.1
-"""Of the mean square of changes: so much is wander even where the next cell differs as much, for both are estimates."""
 TWO_SLABS = 65536.0
 """Bytes: a slab or two more or less is no step, and a slab is at most eight pages of 4 KiB unless the kernel is told
 otherwise (slub_max_order, PAGE_ALLOC_COSTLY_ORDER)."""
 HIGH = 95.0
 """The percentile of earlier floors that counts as a level seen before."""
-
-
-class _Moves(NamedTuple):
-    """Changes of a cache over a time: the mean of them, of their squares, and of the squares of the falls; bytes."""
-
-    mean: float
-    square: float
-    falls: float
 
 
 class Past:
@@ -59,37 +46,33 @@ class Past:
         for track in tracks:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
-        self._moves: dict[tuple[str, float], dict[str, _Moves]] = {}
         self._steps: dict[str, dict[str, float]] = {}
-        self._gaps: dict[int, list[float]] = {}
-        self._near: dict[int, Floats] = {}
-        self._changes: dict[tuple[int, int], tuple[Floats, Floats, Floats]] = {}
         self._names = {name: k for k, name in enumerate(sorted({name for track in tracks for name in track.names}))}
         self._row = {id(track): row for row, track in enumerate(tracks)}
         self._width = width
         self._curves: Shared | None = None
-        self._clean: dict[int, Floats] = {}
+        self._usual: Usual | None = None
 
-    def wander(self, node: str, cache: str, seconds: float) -> tuple[float, float]:
-        """How far the cache usually moves in so long a time, here and on the peers, by its floors in the whole window.
+    def usual(self, nodes: Sequence[str], caches: Sequence[str], seconds: Floats) -> Floats:
+        """[S] how far caches usually move in times [S] on the median peer of nodes, by floors in the whole window.
 
-        Root mean squares: of the falls on this node (what only rises may be the leak itself), and of all changes on
-        the median peer, less what it moves from one cell to the next (a level that jitters about its mean goes
-        nowhere). Where the window is shorter than twice the time, changes over half of it stand in, carried on as a
-        random walk's. 0 where nothing is known.
+        Where the window is shorter than twice the time, changes over half of it stand in, carried on as a random
+        walk's. 0 where nothing is known.
         """
-        key = (cache, seconds)
-        moves = self._moves.get(key)
-        if moves is None:
-            every = {track.node: self._lagged(track, cache, seconds) for track in self._asked}
-            moves = self._moves[key] = {name: change for name, change in every.items() if change is not None}
-        others = [change for name, change in moves.items() if name != node]
-        # What the peers have in common is their trend, which is expected of this node too: no wander.
-        shared = max(median(change.mean for change in others), 0.0) if len(others) >= FEWEST else 0.0
-        usual = [math.sqrt(max(one.square - 2 * shared * one.mean + shared**2, 0.0)) for one in others]
-        own = [self._lagged(track, cache, seconds) for track in self._nodes.get(node, ())]
-        falls = [math.sqrt(one.falls) for one in own if one is not None]
-        return max(falls, default=0.0), median(usual) if usual else 0.0
+        if self._usual is None:
+            peers = {track.node: track for track in self._asked}
+            told = [track for track in peers.values() if len(track.time) >= TOLD]
+            self._usual = Usual(told, self._names, self._cleaned)
+        return self._usual.moved(nodes, caches, seconds)
+
+    def fallen(self, node: str, cache: str, seconds: float) -> float:
+        """How far it usually falls on this node, likewise: what only rises may be the leak itself."""
+        own = [
+            fallen(track.time, self._column(track, track.index[cache]), seconds)
+            for track in self._nodes.get(node, ())
+            if cache in track.index and len(track.time) >= TOLD
+        ]
+        return max(own, default=0.0)
 
     def stepped(self, node: str, boot: str, cache: str, seconds: float) -> float:
         """Bytes that steps such as the peers' carry this cache in so long a time, as far as its rise is made of steps.
@@ -150,7 +133,7 @@ class Past:
         for track in self._nodes.get(node, ()):
             column = track.index.get(cache)
             if track.boot == boot and column is not None:
-                y = (self._cleaned(track) if own else track.allocated)[:, column]
+                y = self._column(track, column) if own else track.allocated[:, column]
                 return track.time[np.isfinite(y)], y[np.isfinite(y)]
         return np.zeros(0), np.zeros(0)
 
@@ -191,46 +174,26 @@ class Past:
 
     def _cleaned(self, track: Track) -> Floats:
         """The track's allocated bytes [K, C] without what the nodes asked share besides a trend: no wander either."""
-        known = self._clean.get(id(track))
-        if known is None:
-            if self._curves is None:
-                one = {track.node: track for track in self._asked if len(track.time)}
-                members = np.array([self._row[id(track)] for track in one.values()], dtype=np.intp)
-                listed = np.zeros((len(one), len(self._names)), dtype=bool)
-                for place, other in enumerate(one.values()):
-                    listed[place, [self._names[name] for name in other.names]] = True
-                self._curves = Shared((self._block(other) for other in one.values()), members, listed)
-            known = self._clean[id(track)] = self._curves.cleaned(self._block(track))
-        return known
+        return self._shared().cleaned(self._block(track, slice(None)))
 
-    def _block(self, track: Track) -> Block:
-        columns = np.array([self._names[name] for name in track.names], dtype=np.intp)
+    def _column(self, track: Track, column: int) -> Floats:
+        """The same of one cache [K]."""
+        return self._shared().cleaned(self._block(track, slice(column, column + 1)))[:, 0]
+
+    def _shared(self) -> Shared:
+        if self._curves is None:
+            one = {track.node: track for track in self._asked if len(track.time)}
+            members = np.array([self._row[id(track)] for track in one.values()], dtype=np.intp)
+            listed = np.zeros((len(one), len(self._names)), dtype=bool)
+            for place, other in enumerate(one.values()):
+                listed[place, [self._names[name] for name in other.names]] = True
+            self._curves = Shared((self._block(other, slice(None)) for other in one.values()), members, listed)
+        return self._curves
+
+    def _block(self, track: Track, chosen: slice) -> Block:
+        columns = np.array([self._names[name] for name in track.names[chosen]], dtype=np.intp)
         rows = np.full(len(columns), self._row[id(track)])
-        return Block(np.floor_divide(track.time, self._width), track.allocated, rows, columns)
-
-    def _lagged(self, track: Track, cache: str, seconds: float) -> _Moves | None:
-        """A cache's changes over so long a time; None where nothing is known."""
-        column = track.index.get(cache)
-        if column is None or len(track.time) < 4:
-            return None
-        gaps = self._gaps.get(id(track))
-        if gaps is None:
-            i, j = np.triu_indices(len(track.time), 1)
-            gaps = self._gaps[id(track)] = np.sort(track.time[j] - track.time[i]).tolist()
-        lag = min(seconds, 0.5 * gaps[-1])
-        key = (id(track), bisect_left(gaps, lag * 0.99))  # which cells lie a lag apart depends on nothing else
-        known = self._changes.get(key)
-        if known is None:
-            known = self._changes[key] = _changes(track.time, self._cleaned(track), lag * 0.99)
-        near = self._near.get(id(track))
-        if near is None:
-            near = self._near[id(track)] = _changes(track.time, self._cleaned(track), 0.5 * gaps[0])[1]
-        mean, square, falls = (float(part[column]) for part in known)
-        if math.isnan(mean):
-            return None
-        if not math.isnan(jitter := float(near[column])):  # from one cell to the next: that does not add up over time
-            square = max(square - jitter, LEAST_WANDER * square)
-        return _Moves(mean * math.sqrt(seconds / lag), square * seconds / lag, falls * seconds / lag)
+        return Block(np.floor_divide(track.time, self._width), track.allocated[:, chosen], rows, columns)
 
 
 def jumps(y: Floats) -> Floats:
@@ -251,17 +214,3 @@ def _jumps(y: Floats) -> Floats:
     size = np.abs(change)
     least = np.maximum(STEP * middle(size, axis=1), np.minimum(2 * quantum(y.T), TWO_SLABS))
     return np.where(size > least[:, None], change, 0.0)
-
-
-def _changes(t: Floats, y: Floats, lag: float) -> tuple[Floats, Floats, Floats]:
-    """Mean [C] of every cache's changes over at least so many seconds, of their squares, of the falls'; NaN if none."""
-    later = np.searchsorted(t, t + lag)
-    inside = later < len(t)
-    change = y[later[inside]] - y[inside]
-    known = np.isfinite(change)
-    change = np.where(known, change, 0.0)
-    with np.errstate(invalid="ignore"):
-        count = known.sum(axis=0)
-        sums = (part.sum(axis=0) for part in (change, change**2, np.minimum(change, 0.0) ** 2))
-        mean, square, falls = (total / count for total in sums)
-    return mean, square, falls

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.candidates import LEAST_KNOWN, LEAST_SCORE, Candidates, candidates_of
+from server.analysis.bench import SLAB, Bench, Compared
+from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
 from server.analysis.company import company
 from server.analysis.factors import companion_effect
 from server.analysis.identity import kept_late
@@ -16,12 +18,12 @@ from server.analysis.medians import medians
 from server.analysis.panel import Panel
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
-from server.analysis.peers import Peers, robust_spreads, scales_to
+from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
 from server.analysis.shape import is_over, levels_off, slackens
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
-from server.analysis.trend import fit, quantum
+from server.analysis.trend import Trend
 from server.analysis.windows import BRIEF, DAY, Span
 
 __all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
@@ -35,8 +37,6 @@ FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 4.5
 under BRIEF, in which nothing but noise and company has time to look like a leak."""
 LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
-SLAB = 0.7
-"""Of a slab: so much of a growth is never known."""
 OVER_SCORE = 16.0
 """Least score of a rise that is over."""
 PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
@@ -51,12 +51,8 @@ MOST_SLOWER = 2.0
 """What grew so many times faster just before a span is filling up, and slows."""
 FILLS = 2.0
 """Times the bend that is most for a leak (see shape.slackens): so much is a cache's that fills."""
-PLENTY = 8
-"""Peers, from which on leaving one out makes little difference."""
 COMPANY_WEIGHT = 0.25
 """Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day."""
-MOST_PEERS = 64
-"""Peers that a candidate is compared with, evenly spread over the names: more would cost and add nothing."""
 
 
 def _limit(span: Span) -> float:
@@ -124,127 +120,89 @@ def scan(panel: Panel, span: Span, past: Past) -> Scan:
     for row in surveyed.judged.tolist():
         track = panel.tracks[row]
         judged[track.node] = max(judged.get(track.node, 0), len(track.names))
-    found = candidates_of(surveyed)
-    if not found:
+    columns = [part.columns[chosen] for part, chosen in zip(surveyed.parts, surveyed.candidates, strict=True)]
+    rising = np.bincount(np.concatenate([np.zeros(0, np.intp), *columns]), minlength=len(panel.names))
+    if not rising.any():
         return Scan(span, [], judged)
-    count = np.bincount(np.concatenate([one.columns for one in found]), minlength=len(panel.names))
-    listed = panel.listed[surveyed.judged].sum(axis=0)
-    common = (count >= 2) & (count >= (FLEET_SHARE if span.ended or not span.whole else COHORT_SHARE) * listed)
-    bench = _Bench(surveyed, past, len(judged), np.flatnonzero(count))
-    return Scan(span, [sign for one in found for sign in bench.signs(one, common)], judged)
+    share = FLEET_SHARE if span.ended or not span.whole else COHORT_SHARE
+    least = np.maximum(2, share * panel.listed[surveyed.judged].sum(axis=0))
+    bench = Bench(surveyed, np.flatnonzero(rising))
+    found = candidates_of(surveyed, bench.promising(rising >= least))
+    common = _grown_by(panel, found, rising >= least) >= least
+    signs = _Signs(surveyed, bench, past, len(judged))
+    return Scan(span, [sign for one in found for sign in signs.of(one, common)], judged)
 
 
-def _sample(surveyed: Survey) -> Indices:
-    """One track of each node (of several boots the longest), evenly thinned to MOST_PEERS and one."""
-    best: dict[str, int] = {}
-    for row in surveyed.judged.tolist():
-        node = surveyed.panel.tracks[row].node
-        old = best.get(node)
-        if old is None or surveyed.length[row] > surveyed.length[old]:
-            best[node] = row
-    every = [best[node] for node in sorted(best)]
-    chosen = np.linspace(0, len(every) - 1, min(len(every), MOST_PEERS + 1)).round().astype(int)
-    return np.array([every[k] for k in np.unique(chosen)], dtype=np.intp)
+def _grown_by(panel: Panel, found: Sequence[Candidates], asked: Bools) -> Indices:
+    """[C] how many series of each of the `asked` caches grow in use, too; 0 for others."""
+    count = np.zeros(len(asked), dtype=np.intp)
+    for one in found:
+        some = one.take(asked[one.columns])
+        if len(some.rows):
+            np.add.at(count, some.in_use(panel)[0].columns, 1)
+    return count
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """S candidates beside their peers; bytes over each candidate's span."""
+class _Signs:
+    """What becomes of candidates when all that is known of them and of their peers is looked at."""
 
-    known: Bools
-    """[S, P] which peers each is compared with."""
-    rate: Floats
-    """[S] the median of the peers' own growth, unscaled; NaN without peers, as `median` and `spread`."""
-    median: Floats
-    spread: Floats
-    scale: Floats
-    """[S] the median of what the peers were scaled by."""
-    usual: Floats
-    """[S] the peers' median level, scaled; without peers the own."""
-    removed: Floats
-    """[S] what the node effect explains beyond the peers' growth."""
-    together: Floats
-    """[S] what it explains where there is no comparison with peers."""
-    best: Floats
-    """[S] the most that the score can be: what else is looked at only lowers it."""
+    def __init__(self, surveyed: Survey, bench: Bench, past: Past, nodes: int) -> None:
+        self._surveyed, self._span, self._bench, self._past, self._nodes = surveyed, surveyed.span, bench, past, nodes
+        self._fits: dict[int, Fit] = {}
 
+    def _fit(self, row: int) -> Fit:
+        """One of the judged tracks; that with several candidates is looked at once."""
+        if row not in self._fits:
+            self._fits[row] = self._surveyed.fit(row)
+        return self._fits[row]
 
-class _Bench:
-    """What candidates are measured against: the peers' growth of every wanted cache, in bytes a second."""
-
-    def __init__(self, surveyed: Survey, past: Past, nodes: int, wanted: Indices) -> None:
-        self._surveyed, self._span, self._past, self._nodes = surveyed, surveyed.span, past, nodes
-        panel = surveyed.panel
-        self._peers = peers = _sample(surveyed)
-        self._node = np.array([track.node for track in panel.tracks], dtype=object)
-        self._place = np.full(len(panel.names), -1)
-        self._place[wanted] = np.arange(len(wanted))
-        at = np.ix_(peers, wanted)
-        length = surveyed.length[peers, None]
-        self._level = np.nan_to_num(surveyed.first[at])
-        # What does not vary has neither growth nor noise; the rest is fitted.
-        self._rate = np.where(panel.listed[at], 0.0, np.nan)
-        self._error, self._noise = self._rate + 1.0 / length, self._rate.copy()
-        peer = np.full(len(panel.tracks), -1)
-        peer[peers] = np.arange(len(peers))
-        for part in surveyed.parts:
-            mine = np.flatnonzero((peer[part.rows] >= 0) & (self._place[part.columns] >= 0))
-            to = (peer[part.rows[mine]], self._place[part.columns[mine]])
-            y = surveyed.curves.cleaned(part.block(mine))
-            trend, seconds = fit(part.t, y, quantum(part.y[:, mine])), surveyed.length[part.rows[mine]]
-            known = np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
-            self._rate[to] = np.where(known, trend.growth / seconds, np.nan)
-            self._error[to] = np.where(known, np.maximum(trend.error, 1.0) / seconds, np.nan)
-            self._noise[to] = trend.noise
-        self._usual = robust_spreads(self._rate.T, self._error.T)
-        few = np.isfinite(self._rate).sum(axis=0) < PLENTY
-        for values in self._usual:
-            values[few] = 0.0
-
-    def signs(self, candidates: Candidates, common: Bools) -> list[Sign]:
+    def of(self, candidates: Candidates, common: Bools) -> list[Sign]:
         """The signs among the candidates: those that can reach LEAST_SCORE, and all of the `common` caches [C]."""
-        candidates = candidates.take(common[candidates.columns] | self._promising(candidates))
+        trend = candidates.trend
+        can = self._bench.can(candidates.rows, candidates.columns, trend.growth, trend.error)
+        candidates = candidates.take(common[candidates.columns] | can)
         if not len(candidates.rows):
             return []
-        compared = self._compare(candidates)
+        candidates, active = candidates.in_use(self._surveyed.panel)
+        if not len(candidates.rows):
+            return []
+        compared, lone = self._bench.compare(candidates), candidates.lone()
         always = common[candidates.columns]
-        likely = np.flatnonzero(always | (compared.best >= LEAST_SCORE)).tolist()
-        found = (self._sign(candidates, k, compared, always=bool(always[k])) for k in likely)
+        wander = self._wander(candidates, compared, always | (compared.best >= LEAST_SCORE))
+        likely = np.flatnonzero(always | (self._bench.most(candidates, compared, wander) >= LEAST_SCORE)).tolist()
+        found = (
+            self._sign(candidates, k, compared, lone, float(active[k]), float(wander[k]), always=bool(always[k]))
+            for k in likely
+        )
         return [sign for sign in found if sign is not None]
 
-    def _promising(self, candidates: Candidates) -> Bools:
-        """Whether candidates can reach LEAST_SCORE at all, by a comparison with all peers, unscaled."""
+    def _wander(self, candidates: Candidates, compared: Compared, asked: Bools) -> Floats:
+        """[S] how far each candidate's cache usually moves on its peers, in spans that hold no whole day."""
         length = self._surveyed.length[candidates.rows]
-        median, spread = (values[self._place[candidates.columns]] for values in self._usual)
-        noise = np.hypot(np.maximum(candidates.trend.error, 1.0), 0.5 * spread * length)
-        return np.asarray(candidates.trend.growth - np.maximum(median, 0.0) * length >= LEAST_SCORE * noise)
+        at = np.flatnonzero(asked & self._short(length))
+        names, wander = self._surveyed.panel.names, np.zeros(len(length))
+        caches = [names[column] for column in candidates.columns[at].tolist()]
+        scale = np.where(compared.known[at].any(axis=1), compared.scale[at], 1.0)
+        wander[at] = self._past.usual(self._bench.node[candidates.rows[at]].tolist(), caches, length[at]) * scale
+        return wander
 
-    def _compare(self, candidates: Candidates) -> _Compared:
-        """Every candidate beside its peers, leaving out its own node."""
-        surveyed, rows, trend = self._surveyed, candidates.rows, candidates.trend
-        place = self._place[candidates.columns]
-        length, level = surveyed.length[rows, None], surveyed.first[rows, candidates.columns]
-        rate, levels = self._rate[:, place].T, self._level[:, place].T
-        rate[self._node[rows][:, None] == self._node[self._peers]] = np.nan
-        known = np.isfinite(rate)
-        bigger = np.exp(surveyed.scale[rows, None] - surveyed.scale[self._peers])
-        scales = scales_to(level[:, None], trend.noise[:, None], levels, self._noise[:, place].T, bigger)
-        scales[~known] = np.nan
-        median, spread = robust_spreads(rate * length * scales, self._error[:, place].T * length * scales)
-        alone = ~known.any(axis=1)
-        usual = np.where(alone, level, medians(levels * scales))
-        effect, base = surveyed.effect[rows], np.minimum(level, usual)
-        theirs = medians(np.where(known, surveyed.effect[self._peers], np.nan))
-        removed = np.maximum(effect - np.where(alone, 0.0, theirs), 0.0) * base
-        noise = np.hypot(np.maximum(trend.error, 1.0), np.where(alone, 0.0, spread))
-        best = (trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
-        return _Compared(
-            known, medians(rate * length), median, spread, medians(scales), usual, removed, effect * base, best
-        )
+    def _short(self, length: Floats) -> Bools:
+        """Whether spans hold no whole day."""
+        return np.asarray((length < DAY) | (not self._span.whole or self._span.ended))
 
-    def _sign(self, candidates: Candidates, k: int, compared: _Compared, *, always: bool) -> Sign | None:
+    def _sign(
+        self,
+        candidates: Candidates,
+        k: int,
+        compared: Compared,
+        lone: Trend,
+        active: float,
+        wander: float,
+        *,
+        always: bool,
+    ) -> Sign | None:
         """The k-th candidate as a sign, with the gates it failed; None below LEAST_SCORE, unless `always`."""
-        one, trend = self._surveyed.fit(int(candidates.rows[k])), candidates.trend
+        one, trend = self._fit(int(candidates.rows[k])), candidates.trend
         track, length = one.track, one.length
         cache = self._surveyed.panel.names[candidates.columns[k]]
         column = track.index[cache]
@@ -255,25 +213,29 @@ class _Bench:
         usual, removed = float(compared.usual[k]), float(compared.removed[k])
         together = float(compared.together[k])
         expected = max(peers.median, 0.0) if peers.count else 0.0
-        own_wander, wander, before = 0.0, 0.0, None
+        own_wander, before = 0.0, None
         short = length < DAY or not self._span.whole or self._span.ended
-        if short:
-            own_wander, peers_wander = self._past.wander(track.node, cache, length)
-            wander = max(own_wander, peers_wander * (float(compared.scale[k]) if peers.count else 1.0))
         if peers.count and not self._surveyed.panel.reclaimable[candidates.rows[k], candidates.columns[k]]:
             steps = self._past.stepped(track.node, track.boot, cache, length) * float(compared.scale[k])
             wander = max(wander, steps)
         # Both say how far such caches move by themselves in so long a time; and a slab may come or go.
         moves = max(wander, peers.spread if peers.count else 0.0)
-        noise = math.sqrt(error**2 + moves**2 + (SLAB * float(candidates.measures["slab"][k])) ** 2)
-        if growth - removed - expected < LEAST_SCORE * noise:
+        slab = SLAB * float(candidates.measures["slab"][k])
+        noise = math.sqrt(error**2 + moves**2 + slab**2)
+        likely = growth - removed - expected >= LEAST_SCORE * noise
+        if short and (likely or always):  # what it fell by here only makes for more noise
+            own_wander = self._past.fallen(track.node, cache, length)
+            wander = max(wander, own_wander)
+            noise = math.sqrt(error**2 + max(moves, own_wander) ** 2 + slab**2)
+            likely = growth - removed - expected >= LEAST_SCORE * noise
+        if not likely:
             if not always:
                 return None
         else:
             load = self._load(one, column, chosen) * min(level, usual)
             removed, together = max(removed, load - expected), max(together, load)
         # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
-        lasting = min(growth, max(float(candidates.active.growth[k]), 0.0)) if short else growth
+        lasting = min(growth, max(active, 0.0)) if short else growth
         excess = lasting - removed - expected
         score = excess / noise
         with_it = company(one, column, self._usually(one, chosen)) if short and score >= LEAST_SCORE else 0
@@ -287,7 +249,7 @@ class _Bench:
             "floor_after": float(one.last[column]),
             "growth": growth,
             "own_noise": error,
-            "active_growth": float(candidates.active.growth[k]),
+            "active_growth": active,
             "node_effect": removed,
             "peers": float(peers.count),
             "peers_median": peers.median if peers.count else None,
@@ -313,8 +275,8 @@ class _Bench:
             peers,
             wander,
             own_wander,
-            float(candidates.lone.growth[k]),
-            float(max(candidates.lone.error[k], 1.0)),
+            float(lone.growth[k]),
+            float(max(lone.error[k], 1.0)),
             excess,
             score,
             short,
@@ -325,7 +287,9 @@ class _Bench:
         return sign
 
     def _failed(self, sign: Sign, one: Fit, column: int, before: float | None) -> tuple[str, ...]:
-        """The gates that a sign does not pass."""
+        """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth."""
+        if sign.score < LEAST_SCORE and (self._span.ended or not self._span.whole):
+            return ("score",)
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
         lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
@@ -348,10 +312,7 @@ class _Bench:
             gates["reclaimable"] = lazy
             gates["stopped"] = sign.score < OVER_SCORE
         elif lazy:
-            part, others = one.cells(), one.track.reclaimable.copy()
-            others[column] = False
-            kept = pressed(part.allocated[:, column], part.allocated[:, others])
-            gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not kept
+            gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not self._pressed(one, column)
         if sign.score >= LEAST_SCORE and not any(gates.values()):
             part = one.cells()
             bent = self._past.bent(*key)
@@ -359,6 +320,13 @@ class _Bench:
                 bent = max(bent, slackens(part.time, part.allocated[:, column]))
             gates |= {"bends": 1.0 < bent <= FILLS and one.length >= BRIEF, "fills": bent > FILLS}
         return tuple(name for name, failed in gates.items() if failed)
+
+    @staticmethod
+    def _pressed(one: Fit, column: int) -> bool:
+        """Whether memory pressure shows that the cache holds what the kernel cannot shrink (see reclaim.pressed)."""
+        part, others = one.cells(), one.track.reclaimable.copy()
+        others[column] = False
+        return bool(pressed(part.allocated[:, column], part.allocated[:, others]))
 
     def _alone(self, sign: Sign, one: Fit) -> bool:
         """Whether a cache that no other node lists may be judged by itself.
@@ -372,24 +340,18 @@ class _Bench:
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""
-        names = self._surveyed.panel.names
-        place = {name: number for number, name in enumerate(names)}
-        columns = np.array([place[name] for name in one.track.names])
-        return medians(self._surveyed.relative[np.ix_(self._peers[chosen], columns)].T)
+        columns = self._surveyed.panel.places[one.row]
+        return medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
 
     def _load(self, one: Fit, column: int, chosen: Indices) -> float:
         """What the load explains of a cache's relative growth (see factors.companion_effect)."""
-        names = one.track.names
-        peers = [self._surveyed.fit(row) for row in self._peers[chosen[:MOST_COMPANIONS]].tolist()]
-        alike = self._past.alike(names, column, [(peer.track.node, peer.track.boot) for peer in peers])
-        total, seen = np.zeros(len(names)), np.zeros(len(names))
-        for peer in peers:
-            if peer.track.names == names:
-                total, seen = total + peer.swing, seen + 1
-                continue
-            place = np.array([peer.track.index.get(name, -1) for name in names])
-            total[place >= 0] += peer.swing[place[place >= 0]]
-            seen += place >= 0
+        panel, rows = self._surveyed.panel, self._bench.peers[chosen[:MOST_COMPANIONS]]
+        peers = [(panel.tracks[row].node, panel.tracks[row].boot) for row in rows.tolist()]
+        alike = self._past.alike(one.track.names, column, peers)
+        block = np.ix_(rows, panel.places[one.row])
+        listed = panel.listed[block]
+        seen = listed.sum(axis=0)
+        total = np.where(listed, self._surveyed.swing[block], 0.0).sum(axis=0)
         swing = np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
         return companion_effect(alike, one.relative, swing, float(swing[column]))
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.follow import follows
+from server.analysis.medians import midst
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
@@ -36,12 +37,12 @@ def onset(t: Floats, y: Floats) -> int:
     """
     best, cost = 0, np.inf
     for k in range(max(len(t) - 3, 1)):
-        base = np.median(y[: k + 1]) if k else y[0]
+        base = midst(y[: k + 1]) if k else y[0]
         after = t[k:] - t[k]
-        rate = np.median((y[k + 1 :] - base) / after[1:]) if k < len(t) - 1 else 0.0
+        rate = midst((y[k + 1 :] - base) / after[1:]) if k < len(t) - 1 else 0.0
         if k == 0:
             rate = float(theil_sen(t, y[:, None])[0])
-            base = float(np.median(y - rate * after))
+            base = midst(y - rate * after)
         total = float(np.abs(y[:k] - base).sum() + np.abs(y[k:] - base - rate * after).sum())
         if total < cost * 0.98:
             best, cost = k, total
@@ -105,7 +106,7 @@ def slackens(t: Floats, y: Floats) -> float:
     t, y = t[known], y[known]
     if len(y) < FEWEST_BENT:
         return 0.0
-    stop = int(np.searchsorted(np.maximum.accumulate(y), y.min() + 0.95 * (np.median(y[-2:]) - y.min()))) + 1
+    stop = int(np.searchsorted(np.maximum.accumulate(y), y.min() + 0.95 * (midst(y[-2:]) - y.min()))) + 1
     t, y = t[:stop], y[:stop]
     begin = onset(t, y)
     # The best break lies early where a rise slows at once: what is flat before it would straighten the curve.
@@ -143,7 +144,7 @@ def levels_off(t: Floats, y: Floats, *, rests: bool = True) -> bool:
     up to its limit.
     """
     few = max(2, len(y) // 4) if rests else 2
-    top, peak = float(np.median(y[-few:])), np.maximum.accumulate(y)
+    top, peak = midst(y[-few:]), np.maximum.accumulate(y)
     base = float(y.min())
     if top <= base:
         return False

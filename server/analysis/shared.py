@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,8 +109,13 @@ def _middle(curves: Floats) -> Floats:
 
 def detrended(y: Floats) -> Floats:
     """The columns of y [K, C] less their least-squares lines."""
-    t = np.linspace(-1.0, 1.0, len(y))
-    t -= t.mean()
+    t, power = _line(len(y))
     centred = y - y.mean(axis=0)
-    power = float((t**2).sum())
-    return np.asarray(centred - np.outer(t, t @ centred / power)) if power > 0 else centred
+    return np.asarray(centred - t[:, None] * (t @ centred / power)) if power > 0 else centred
+
+
+@lru_cache(maxsize=64)
+def _line(length: int) -> tuple[Floats, float]:
+    t = np.linspace(-1.0, 1.0, length)
+    t -= t.mean()
+    return t, float((t**2).sum())

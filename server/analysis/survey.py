@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from server.analysis.panel import Panel, Stack, material_rate
 from server.analysis.reclaim import beyond
 from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track, cells
-from server.analysis.trend import block_floors, floors, spread_of
+from server.analysis.trend import block_floors, floor_rise, floors, spread_of
 from server.analysis.windows import DAY, Span
 
 __all__ = ["BLOCKS", "LARGEST", "RISING", "Fit", "Part", "Survey", "material_rate", "survey"]
@@ -66,6 +66,8 @@ class Fit:
     """One track over a span. C caches of the track."""
 
     track: Track
+    row: int
+    """In Panel.tracks."""
     span: Span
     length: float
     """Seconds from the first cell to the last."""
@@ -79,9 +81,13 @@ class Fit:
     material: float
     """Bytes a second below which growth does not matter on this node."""
 
+    _cells: list[Track] = field(default_factory=list)
+
     def cells(self) -> Track:
-        """The track over the span, in its cells."""
-        return cells(self.track, self.span.start, self.span.end, self.span.width)
+        """The track over the span, in its cells; worked out once."""
+        if not self._cells:
+            self._cells.append(cells(self.track, self.span.start, self.span.end, self.span.width))
+        return self._cells[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,8 @@ class Survey:
     parts: tuple[Part, ...]
     candidates: tuple[Indices, ...]
     """The series of each part whose floor rises enough, and in more than one step."""
+    rises: tuple[Floats, ...]
+    """What the floor of each of them rose by (see trend.floor_rise)."""
     first: Floats
     """[N, C] as in Fit; of the judged tracks only, NaN where not listed. `last`, `relative`, `swing` likewise."""
     last: Floats
@@ -114,6 +122,7 @@ class Survey:
         track, place = self.panel.tracks[row], self.panel.places[row]
         return Fit(
             track,
+            row,
             self.span,
             float(self.length[row]),
             self.first[row, place],
@@ -156,11 +165,12 @@ def _shared(panel: Panel, parts: tuple[Part, ...], judged: Indices, length: Floa
     return Shared((part.block(np.isin(part.rows, members)) for part in parts), members, panel.listed[members])
 
 
-def _stepless(part: Part, curves: Shared, chosen: Indices) -> Indices:
-    """Those of the part's series that rise in more than one step."""
+def _stepless(part: Part, curves: Shared, chosen: Indices) -> tuple[Indices, Floats]:
+    """Those of the part's series that rise in more than one step, and by how much their floors do."""
     y = curves.cleaned(part.block(chosen))
     largest, rising = spread_of(block_floors(y, min(BLOCKS, len(part.t) // 2)))
-    return chosen[(largest <= LARGEST) & (rising >= RISING)]
+    kept = (largest <= LARGEST) & (rising >= RISING)
+    return chosen[kept], floor_rise(y)[kept]
 
 
 def survey(panel: Panel, span: Span) -> Survey:
@@ -196,7 +206,8 @@ def survey(panel: Panel, span: Span) -> Survey:
         usual = 2 * varies.sum(axis=0) >= len(judged)
         scale[judged] = node_scales(first[judged][:, usual])
     curves = _shared(panel, parts, judged, length)
-    candidates = [_stepless(part, curves, chosen) for part, chosen in zip(parts, rising, strict=True)]
+    found = [_stepless(part, curves, chosen) for part, chosen in zip(parts, rising, strict=True)]
+    candidates, rises = tuple(series for series, _ in found), tuple(rise for _, rise in found)
     return Survey(
-        panel, span, judged, curves, parts, tuple(candidates), first, last, relative, swing, length, effect, scale
+        panel, span, judged, curves, parts, candidates, rises, first, last, relative, swing, length, effect, scale
     )

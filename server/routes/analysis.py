@@ -35,7 +35,11 @@ router = APIRouter(prefix="/api/v1", tags=["analysis"])
 _DAY = 86400.0
 _PROBLEMS = ("unauthenticated", "forbidden", "invalid-parameter", "internal", "store-failed", "busy")
 AtQuery = Annotated[
-    TimeQuery | None, Query(description="Where the window ends, RFC 3339 or epoch seconds; now when absent.")
+    TimeQuery | None,
+    Query(
+        description="Where the window ends, RFC 3339 or epoch seconds; when absent now, or up to a 288th of the window "
+        "ago, where a judgement is at hand that still holds: the answer's `window.to` says."
+    ),
 ]
 
 
@@ -54,10 +58,9 @@ async def get_outliers(
     """The cross-node outlier report: computed from the data alone, so the same data give the same report."""
 
     def report() -> bytes:
-        now = _now(parts)
-        end = now if at is None else at
-        judgement = parts.answers.judgement(max(0.0, end - window), end, group)
-        return as_json(lay_out(judgement, limit=limit, generated_at=now))
+        start, end, slack = _asked(parts, window, group, at)
+        judgement = parts.answers.judgement(start, end, group, slack)
+        return as_json(lay_out(judgement, limit=limit, generated_at=_now(parts)))
 
     return json_response(await parts.analyse((window, group, at, limit), "outliers", report))
 
@@ -83,9 +86,8 @@ async def get_caches(
     asked, skip = (key[0], key[1]) if key else (at, 0)
 
     def page() -> bytes:
-        end = _now(parts) if asked is None else asked
-        start = max(0.0, end - window)
-        items = lay_out_caches(parts.answers.caches(start, end, group))
+        start, end, slack = _asked(parts, window, group, asked)
+        items = lay_out_caches(parts.answers.caches(start, end, group, slack))
         more = write_cursor(float(end), skip + limit) if len(items) > skip + limit else None
         return as_json(CacheList(window=Window(start=start, end=end), items=items[skip : skip + limit], next=more))
 
@@ -114,19 +116,23 @@ async def get_compare(
     """Series, growth rate, peers' median and spread, and which stand out."""
 
     def report() -> bytes:
-        end = _now(parts) if at is None else at
-        start = max(0.0, end - window)
+        start, end, slack = _asked(parts, window, group, at)
 
         def work() -> bytes:
-            found = parts.answers.compare(cache, start, end, group, points, limit)
+            found = parts.answers.compare(cache, start, end, group, points, limit, slack)
             return as_json(lay_out_compare(found, limit=limit)) if found.nodes else b""
 
-        return parts.answers.sent(("compare", cache, points, limit), start, end, group, work)
+        return parts.answers.sent(("compare", cache, points, limit), start, end, group, work, slack)
 
     body = await parts.analyse((cache, window, group, at, points, limit), "compare", report)
     if not body:
         raise Problem("unknown-cache", f"no node lists {cache!r} in this window: GET /api/v1/caches lists them")
     return json_response(body)
+
+
+def _asked(parts: Parts, window: float, group: str | None, at: float | None) -> tuple[float, float, float]:
+    """Start, end and slack of the window that a question is about (see Answers.window)."""
+    return parts.answers.window(window, _now(parts), group) if at is None else (max(0.0, at - window), at, 0.0)
 
 
 def _now(parts: Parts) -> float:

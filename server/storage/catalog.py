@@ -141,6 +141,7 @@ class Changes:
     def publish(self) -> None:
         for name in self.removed:
             del self.catalog.nodes[name]
+        joined = {node.state.group for name, node in self.nodes.items() if name not in self.catalog.nodes}
         self.catalog.nodes.update(self.nodes)
         for (name, label), number in self.boots.items():
             if name in self.catalog.nodes:
@@ -156,6 +157,8 @@ class Changes:
             journal.note(self.taken)
         if self.gone:
             journal.note_spans(self.gone)
+        if joined:
+            journal.note_nodes(joined)
 
 
 def _newest(record: Record, label: str, first: int, seen: int, usual_gap: float | None) -> NodeState:

@@ -123,7 +123,11 @@ def unpack_ints(data: bytes, count: int) -> Ints:
     steps = _STEPS.take(small)
     if len(data) > count:
         at = (small == ESCAPE).nonzero()[0]
-        steps[at] = signed(unpack_big(data, count, len(at)).astype(np.uint64))
+        if len(at) == 1:  # nearly always: the first value
+            whole = int.from_bytes(data[count:], "little")
+            steps[at[0]] = whole >> 1 if whole & 1 == 0 else ~(whole >> 1)
+        else:
+            steps[at] = signed(unpack_big(data, count, len(at)).astype(np.uint64))
     return steps.cumsum()
 
 

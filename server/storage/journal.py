@@ -32,6 +32,8 @@ class Journal:
         """The newest change of each hour."""
         self._everything = 0
         """The newest change that concerned every window."""
+        self._joined: dict[str, int] = {}
+        """The newest change of each group that brought a node."""
         self._count = 0
         self._lock = threading.Lock()
 
@@ -57,6 +59,17 @@ class Journal:
         with self._lock:
             self._count += 1
             self._everything = self._count
+
+    def note_nodes(self, groups: Iterable[str]) -> None:
+        """That nodes of these groups came which were not known, after what they brought is noted."""
+        with self._lock:
+            self._joined.update(dict.fromkeys(groups, self._count))
+
+    def joined(self, mark: int, group: str | None) -> bool:
+        """Whether a node of that group (None: of any) came since `mark` which was not known."""
+        with self._lock:
+            newest = self._joined.values() if group is None else [self._joined.get(group, 0)]
+            return max(newest, default=0) > mark
 
     def changed(self, mark: int, start: float, end: float) -> bool:
         """Whether an answer about `start` to `end` (epoch seconds, both included) may differ from one at `mark`."""

@@ -36,6 +36,8 @@ _ARRAY = 112
 _ARRAYS = [f.name for f in fields(Block)][2:]
 _TALL = np.array([0, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.uint64)
 """The most that fits into none, one, two and four bytes."""
+_TYPES = (np.uint8, np.uint8, np.uint16, np.uint32, np.uint64)
+"""By the number of those that it is more than."""
 
 
 def closed_before(newest: int) -> int:
@@ -59,11 +61,11 @@ class _Matrix:
         least = by_column.min(axis=1)
         above = (by_column - least[:, None]).view(np.uint64)
         most = above.max(axis=1)
-        kinds, parts = np.searchsorted(_TALL, most), []
-        for kind, dtype in enumerate((np.uint8, np.uint16, np.uint32, np.uint64), 1):
-            chosen = np.flatnonzero(kinds == kind)
+        kinds, parts = _TALL.searchsorted(most), []
+        for kind in range(1, int(kinds.max(initial=0)) + 1):
+            chosen = (kinds == kind).nonzero()[0]
             if len(chosen):
-                parts.append((chosen.astype(np.min_scalar_type(len(least))), above[chosen].astype(dtype)))
+                parts.append((chosen.astype(np.min_scalar_type(len(least))), above[chosen].astype(_TYPES[kind])))
         small = np.min_scalar_type(least.max(initial=0)) if least.min(initial=0) >= 0 else np.int64
         return cls(least.astype(small), tuple(parts))
 
@@ -191,9 +193,10 @@ class Kept:
             if self._window - used_widely > _ROUND:
                 blocks = tuple(map(pack, span.within(first, span.until)))
                 span, used_widely = replace(span, first=first, blocks=blocks), self._window
-            if self._room(span.bytes):
-                self._entries[key] = _Entry(span, span.bytes, self._window, used_widely)
-                self.bytes += span.bytes
+            size = span.bytes
+            if self._room(size):
+                self._entries[key] = _Entry(span, size, self._window, used_widely)
+                self.bytes += size
 
     def _room(self, wanted: int) -> bool:
         """Gives up what was not used for long, the oldest first, until so many bytes fit in."""

@@ -25,6 +25,7 @@ _RECENT = (
     "SELECT boot, layout, id, counts, taken, received, offset, uptime, read_seconds, total, available, "
     "slab_reclaimable, slab_unreclaimable, '' FROM recent WHERE node = ? AND taken BETWEEN ? AND ?"
 )
+_OLDEST, _NEVER = "SELECT min(taken) FROM recent WHERE node = ?", 2**62
 _SEALED = (
     "SELECT id, start, boot, layout, samples, counts FROM sealed "
     "WHERE node = ? AND start BETWEEN ? AND ? AND first <= ? AND last >= ?"
@@ -51,6 +52,8 @@ class WindowReader:
     _picked: dict[str, NDArray[np.intp]] = field(default_factory=dict)
     _forgotten: Mapping[int, int] = field(init=False)
     """Up to which instant each tier has forgotten something; 0 is the snapshots."""
+    _oldest: dict[int, int] = field(default_factory=dict)
+    """By node, when the first of its snapshots was taken that are not sealed (milliseconds)."""
     _lost: bool = False
     """Whether something damaged was met: what stands in for it is not kept."""
 
@@ -158,6 +161,11 @@ class WindowReader:
         return self._columns[number]
 
     def _recent(self, node: int, low: int, high: int) -> Iterator[Block]:
+        if node not in self._oldest:
+            (oldest,) = self.db.execute(_OLDEST, (node,)).fetchone()
+            self._oldest[node] = _NEVER if oldest is None else oldest
+        if high < self._oldest[node]:
+            return
         groups: dict[tuple[int, int], list[tuple[object, ...]]] = {}
         for row in self.db.execute(_RECENT, (node, low, high)):
             groups.setdefault(row[:2], []).append(row[2:])

@@ -99,5 +99,5 @@ def moving(path: Callable[[np.random.Generator, int], Floats]) -> Past:
 def test_a_level_that_jitters_goes_nowhere_and_a_random_walk_does() -> None:
     jitter = moving(lambda rng, count: rng.standard_normal(count))
     walk = moving(lambda rng, count: np.cumsum(rng.standard_normal(count)))
-    assert jitter.wander("n1", CACHE, 8 * HOUR)[1] < 0.8 * MIB
-    assert walk.wander("n1", CACHE, 8 * HOUR)[1] == pytest.approx(math.sqrt(8) * MIB, rel=0.35)
+    assert jitter.usual(["n1"], [CACHE], np.array([8 * HOUR]))[0] < 0.8 * MIB
+    assert walk.usual(["n1"], [CACHE], np.array([8 * HOUR]))[0] == pytest.approx(math.sqrt(8) * MIB, rel=0.35)
