@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.lockstep import likeness
+from server.analysis.medians import midst
 from server.analysis.survey import Fit
 
-__all__ = ["company"]
+__all__ = ["company", "usual_company"]
 
 Floats = NDArray[np.float64]
 
@@ -22,10 +25,34 @@ def company(one: Fit, column: int, usual: Floats) -> int:
     A leak is alone, or nearly (its lockstep caches); a task that starts, a backup, a surge of requests moves many.
     `usual` [C] is what each grew by over its level on the peers meanwhile: what all nodes do is no company.
     """
-    rise, level = one.last - one.first, np.maximum(one.first, 1.0)
-    beyond = rise / level - np.maximum(np.nan_to_num(usual), 0.0)
-    like = likeness(one.cells().allocated, column)
-    with_it = (like >= LIKENESS) & (rise >= LEAST)
-    with_it &= beyond >= SHARE * max(float(beyond[column]), 0.0)
+    with_it = _rises(one, likeness(one.cells().allocated, column), usual, _share(one, column, usual))
     with_it[column] = False
     return int(with_it.sum())
+
+
+def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit]) -> float:
+    """How many caches of the median peer rise along this one's curve so much, by chance. Arguments as above."""
+    part = one.cells()
+    y = part.allocated[:, column]
+    known, share, counts = np.isfinite(y), _share(one, column, usual), []
+    place = {name: k for k, name in enumerate(one.track.names)}
+    for peer in peers:
+        cells = peer.cells()
+        curve = np.interp(cells.time, part.time[known], y[known])
+        like = likeness(np.column_stack([curve, cells.allocated]), 0)[1:]
+        own = np.array([usual[place[name]] if name in place else 0.0 for name in peer.track.names])
+        counts.append(int(_rises(peer, like, own, share).sum()))
+    return midst(np.array(counts, dtype=np.float64)) if counts else 0.0
+
+
+def _share(one: Fit, column: int, usual: Floats) -> float:
+    return SHARE * max(float(_beyond(one, usual)[column]), 0.0)
+
+
+def _beyond(one: Fit, usual: Floats) -> Floats:
+    return np.asarray((one.last - one.first) / np.maximum(one.first, 1.0) - np.maximum(np.nan_to_num(usual), 0.0))
+
+
+def _rises(one: Fit, like: Floats, usual: Floats, share: float) -> NDArray[np.bool_]:
+    rises = (like >= LIKENESS) & (one.last - one.first >= LEAST) & (_beyond(one, usual) >= share)
+    return np.asarray(rises)

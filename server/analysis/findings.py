@@ -122,6 +122,11 @@ def goes_on(sign: Sign, coarse: Sequence[Track]) -> bool:
     return True
 
 
+def _finer(sign: Sign, whole: Track) -> bool:
+    """Whether the sign's part of the window has finer cells than the whole."""
+    return sign.span.width < 0.7 * float(np.median(np.diff(whole.time)))
+
+
 def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, bool, float]:
     """When the rise began, whether it precedes the data, and the floor then.
 
@@ -130,7 +135,7 @@ def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, 
     """
     whole = coarse.get((sign.track.node, sign.track.boot), sign.track)
     rough = _onset(whole, sign.cache)
-    if rough is not None and sign.span.width >= np.median(np.diff(whole.time)):
+    if rough is not None and not _finer(sign, whole):
         return rough
     part = _onset(_curve(sign), sign.cache)
     if part is None or rough is None:
@@ -173,7 +178,7 @@ def finding(leak: Leak, coarse: Mapping[tuple[str, str], Track], past: Past, end
     first = leak.earlier[0] if leak.earlier else sign
     since, is_open, base = _since(first, coarse)
     part = coarse.get((sign.track.node, sign.track.boot), sign.track)
-    if not sign.span.whole and (sign.span.start > since or sign.span.width < np.median(np.diff(part.time))):
+    if not sign.span.whole and (sign.span.start > since or _finer(sign, part)):
         part = _curve(sign)
     y = part.allocated[:, part.index[sign.cache]]
     kept = np.isfinite(y) & (part.time >= since)

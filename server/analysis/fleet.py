@@ -45,13 +45,15 @@ def own_limit(sign: Sign) -> float:
 def grown_alike(signs: Sequence[Sign], share: float = 1.0) -> dict[str, dict[str, Sign]]:
     """By cache and node, the longest sign of a growth that stands out from its node's own noise.
 
-    `share`: of the least with which one counts for the fleet's (see own_limit), so much is enough.
+    `share`: of the least with which one counts for the fleet's (see own_limit), so much is enough over a whole day; in
+    less, a deploy or an upgrade moves many nodes somewhat.
     """
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
         if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS:
             continue
-        if sign.together > MOST_NODE * sign.growth or _own_score(sign) < share * own_limit(sign):
+        least = own_limit(sign) * (1.0 if sign.short else share)
+        if sign.together > MOST_NODE * sign.growth or _own_score(sign) < least:
             continue
         known = grown.setdefault(sign.cache, {})
         old = known.get(sign.track.node)

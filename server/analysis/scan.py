@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from server.analysis.bench import SLAB, Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
-from server.analysis.company import company
+from server.analysis.company import company, usual_company
 from server.analysis.factors import companion_effect
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
@@ -39,6 +39,8 @@ LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 OVER_SCORE = 16.0
 """Least score of a rise that is over."""
+MOST_ASKED = 8
+"""Peers, about, that are asked how many of their caches grow alike by chance."""
 PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
 """Least score of a cache that no other node lists: over the whole window, a part of it, and a window under BRIEF."""
 FLEET_SHARE = 0.8
@@ -238,7 +240,7 @@ class _Signs:
         lasting = min(growth, max(active, 0.0)) if short else growth
         excess = lasting - removed - expected
         score = excess / noise
-        with_it = company(one, column, self._usually(one, chosen)) if short and score >= LEAST_SCORE else 0
+        with_it = self._company(one, column, chosen) if short and score >= LEAST_SCORE else 0.0
         doubt = 1.0 + COMPANY_WEIGHT * with_it
         score /= doubt
         if not self._span.whole:
@@ -256,7 +258,7 @@ class _Signs:
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
             "cleared_below": growth - excess + _limit(self._span) * noise * doubt,
-            "company": float(with_it),
+            "company": with_it,
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
         }
@@ -337,6 +339,14 @@ class _Signs:
         least = PEERLESS_BRIEF if one.length < BRIEF else PEERLESS_SCORE
         least = PEERLESS_PART if not self._span.whole or _young(one) else least
         return self._nodes > 1 and sign.score >= least
+
+    def _company(self, one: Fit, column: int, chosen: Indices) -> float:
+        """How many other caches of the node grew with it, beyond those that do so by chance on the median peer."""
+        usually = self._usually(one, chosen)
+        if not (with_it := company(one, column, usually)):
+            return 0.0
+        some = [self._fit(row) for row in self._bench.peers[chosen[:: max(1, len(chosen) // MOST_ASKED)]].tolist()]
+        return max(with_it - usual_company(one, column, usually, some), 0.0)
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""

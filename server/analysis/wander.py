@@ -55,12 +55,12 @@ class Usual:
             self._gaps[place, : len(own)] = own
         self._known = np.full((len(gaps), self._gaps.shape[1] + 1), -1)
         """Where in `moves` each peer's over each gap stand: which cells lie that far apart depends on nothing else."""
-        self._moves = np.zeros((0, 2, len(names)))
+        self._moves = np.zeros((0, 3, len(names)))
         self._filled = 0
         jitter = [
             _moves(track.time, y, 0.5 * float(own[0])) for track, y, own in zip(peers, self._y, gaps, strict=True)
         ]
-        self._jitter = np.array([square for _, square in jitter])
+        self._jitter = np.array([square for _, square, _ in jitter])
 
     def _spread(self, track: Track, y: Floats) -> Floats:
         """A track's series at the places of all caches; NaN for what it does not list."""
@@ -71,25 +71,29 @@ class Usual:
     def moved(self, nodes: Sequence[str], caches: Sequence[str], seconds: Floats) -> Floats:
         """[S] the root mean square of all changes of each cache on the median peer but that node in each time [S].
 
-        Less what it moves from one cell to the next: a level that jitters about its mean goes nowhere. 0 if unknown.
+        Less what it moves from one cell to the next: a level that jitters about its mean goes nowhere. Of fewer than
+        FEWEST peers only the falls count, and twice, as up and down are alike: a rise may be a leak that they share.
+        0 if unknown.
         """
         columns = np.array([self._names.get(cache, -1) for cache in caches], dtype=np.intp)
         if not len(self._peers):
             return np.zeros(len(columns))
         lag = np.minimum(seconds[:, None], self._half)
-        mean, square = self._over(lag, columns)
+        mean, square, falls = self._over(lag, columns)
         mean[(np.array(nodes, dtype=object)[:, None] == self._nodes) | (columns < 0)[:, None]] = np.nan
         jitter = self._jitter[:, columns].T
         square = np.where(np.isnan(jitter), square, np.maximum(square - jitter, LEAST_WANDER * square))
         mean, square = mean * np.sqrt(seconds[:, None] / lag), square * seconds[:, None] / lag
         known = np.isfinite(mean)
+        few = known.sum(axis=1) < FEWEST
+        square[few] = np.minimum(square, 2.0 * falls * seconds[:, None] / lag)[few]
         # What the peers have in common is their trend, which is expected of this node too: no wander.
-        shared = np.where(known.sum(axis=1) >= FEWEST, np.maximum(medians(mean), 0.0), 0.0)[:, None]
+        shared = np.where(few, 0.0, np.maximum(medians(mean), 0.0))[:, None]
         moves = medians(np.sqrt(np.maximum(square - 2 * shared * mean + shared**2, 0.0)))
         return np.where(known.any(axis=1), moves, 0.0)
 
-    def _over(self, lag: Floats, columns: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Mean and mean square [S, P] of each cache's changes on each peer over its lag [S, P]."""
+    def _over(self, lag: Floats, columns: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+        """Mean, mean square, and that of the falls [S, P] of each cache's changes on each peer over its lag [S, P]."""
         which = np.stack([gaps.searchsorted(own * NEARLY) for gaps, own in zip(self._gaps, lag.T, strict=True)], axis=1)
         peers = np.arange(len(self._peers))
         for row, peer in np.argwhere(self._known[peers, which] < 0).tolist():
@@ -102,7 +106,7 @@ class Usual:
                 self._known[peer, gap] = self._filled
                 self._filled += 1
         found = self._moves[self._known[peers, which], :, columns[:, None]]
-        return found[..., 0], found[..., 1]
+        return found[..., 0], found[..., 1], found[..., 2]
 
 
 def _gaps(t: Floats) -> Floats:
@@ -117,11 +121,13 @@ def _change(t: Floats, y: Floats, lag: float) -> Floats:
     return np.asarray(y[later[inside]] - y[inside])
 
 
-def _moves(t: Floats, y: Floats, lag: float) -> tuple[Floats, Floats]:
-    """Mean [C] of every cache's changes over so many seconds, and of their squares; NaN if none is known."""
+def _moves(t: Floats, y: Floats, lag: float) -> tuple[Floats, Floats, Floats]:
+    """Means [C] of every cache's changes over so many seconds, of their squares, of the falls'; NaN if none."""
     change = _change(t, y, lag)
     known = np.isfinite(change)
     change = np.where(known, change, 0.0)
     with np.errstate(invalid="ignore"):
         count = known.sum(axis=0)
-        return change.sum(axis=0) / count, (change**2).sum(axis=0) / count
+        sums = (part.sum(axis=0) for part in (change, change**2, np.minimum(change, 0.0) ** 2))
+        mean, square, falls = (total / count for total in sums)
+        return mean, square, falls

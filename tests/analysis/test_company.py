@@ -105,3 +105,13 @@ def test_company_is_counted_as_by_hand(seed: int, caches: int, share: float) -> 
             if other != name and len(set(series[other])) > 1 and len(set(held)) > 1
         )
         assert company(one, one.track.index[name], ordered) == pytest.approx(by_hand)
+
+
+def test_what_as_many_caches_of_the_peers_do_is_no_company() -> None:
+    """On every node some caches rise by chance, others on each."""
+    nodes = short_fleet()
+    for number, node in enumerate(nodes):
+        grow(node, levels(node)[3 + number : 5 + number], 0.4)
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5)
+    found = [one for one in judged(nodes).findings if (one.node, one.cache) == ("n2", levels(nodes[1])[2])]
+    assert [one.evidence["company"] for one in found] == [0.0]

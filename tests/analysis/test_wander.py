@@ -79,3 +79,29 @@ def test_slopes_of_more_series_than_are_sorted_at_once() -> None:
     for t in times:
         single = [theil_sen(t[:, k] if t.ndim == 2 else t, y[:, [k]])[0] for k in range(300)]
         np.testing.assert_array_equal(theil_sen(t, y), single)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_of_few_peers_only_the_falls_count_and_for_both_directions(count: int) -> None:
+    """One of two peers leaks: its rise is no wander, and a walk's falls are half of its moves."""
+    rng = np.random.default_rng(6)
+    nodes = fleet(count)
+    for number, node in enumerate(nodes):
+        walked = rng.normal(0, 1e5, len(node.time)).cumsum()
+        leaked = np.arange(len(node.time)) * (1e4 if number == 1 else 0.0)
+        node.caches = {**node.caches, "dentry": 1e8 + walked, "filp": 1e8 + leaked}
+    peers = tracks(nodes)
+    names = {name: place for place, name in enumerate(peers[0].names)}
+    usual = Usual(peers, names, lambda track: track.allocated)
+    seconds = np.full(1, 3 * HOUR)
+    assert usual.moved(["n1"], ["filp"], seconds).tolist() == [0.0]
+    falls = [sum(min(c, 0.0) ** 2 for c in walk(track, "dentry", 3 * HOUR)) for track in peers[1:]]
+    squares = [2 * total / len(walk(track, "dentry", 3 * HOUR)) for total, track in zip(falls, peers[1:], strict=True)]
+    near = [0.5 * min(np.diff(track.time)) for track in peers[1:]]
+    jitter = [np.mean(np.square(walk(track, "dentry", lag))) for track, lag in zip(peers[1:], near, strict=True)]
+    whole = [np.mean(np.square(walk(track, "dentry", 3 * HOUR))) for track in peers[1:]]
+    expected = [
+        min(max(float(all_) - float(one), LEAST_WANDER * float(all_)), two)
+        for all_, one, two in zip(whole, jitter, squares, strict=True)
+    ]
+    assert usual.moved(["n1"], ["dentry"], seconds)[0] == pytest.approx(median(map(math.sqrt, expected)))
