@@ -88,7 +88,7 @@ def test_of_few_peers_only_the_falls_count_and_for_both_directions(count: int) -
     nodes = fleet(count)
     for number, node in enumerate(nodes):
         walked = rng.normal(0, 1e5, len(node.time)).cumsum()
-        leaked = np.arange(len(node.time)) * (1e4 if number == 1 else 0.0)
+        leaked: Floats = np.asarray(np.arange(len(node.time)) * (1e4 if number == 1 else 0.0), dtype=np.float64)
         node.caches = {**node.caches, "dentry": 1e8 + walked, "filp": 1e8 + leaked}
     peers = tracks(nodes)
     names = {name: place for place, name in enumerate(peers[0].names)}
