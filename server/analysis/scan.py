@@ -333,18 +333,23 @@ class _Signs:
     def _alone(self, sign: Sign, one: Fit) -> bool:
         """Whether a cache that no other node lists may be judged by itself.
 
-        There must be other nodes, and the sign reach PEERLESS_SCORE over the whole window, PEERLESS_PART over a part of
-        it or on a boot that is hardly older than the span is long (warm-up), PEERLESS_BRIEF over a brief window.
+        There must be other nodes, and the sign reach PEERLESS_SCORE over the whole window, PEERLESS_BRIEF over a brief
+        one, PEERLESS_PART over a part; the next of them on a boot that is hardly older than the span is long (warm-up).
         """
-        least = PEERLESS_BRIEF if one.length < BRIEF else PEERLESS_SCORE
-        least = PEERLESS_PART if not self._span.whole or _young(one) else least
+        limits = [PEERLESS_BRIEF, PEERLESS_SCORE, PEERLESS_PART]
+        place = 2 if not self._span.whole else 0 if one.length < BRIEF else 1
+        least = limits[min(place + _young(one), 2)]
         return self._nodes > 1 and sign.score >= least
 
     def _company(self, one: Fit, column: int, chosen: Indices) -> float:
-        """How many other caches of the node grew with it, beyond those that do so by chance on the median peer."""
+        """How many other caches of the node grew with it, beyond those that do so by chance on the median peer.
+
+        In a brief window there is no telling chance.
+        """
         usually = self._usually(one, chosen)
-        if not (with_it := company(one, column, usually)):
-            return 0.0
+        with_it = company(one, column, usually)
+        if not with_it or one.length < BRIEF:
+            return float(with_it)
         some = [self._fit(row) for row in self._bench.peers[chosen[:: max(1, len(chosen) // MOST_ASKED)]].tolist()]
         return max(with_it - usual_company(one, column, usually, some), 0.0)
 

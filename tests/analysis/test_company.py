@@ -107,11 +107,15 @@ def test_company_is_counted_as_by_hand(seed: int, caches: int, share: float) -> 
         assert company(one, one.track.index[name], ordered) == pytest.approx(by_hand)
 
 
-def test_what_as_many_caches_of_the_peers_do_is_no_company() -> None:
-    """On every node some caches rise by chance, others on each."""
-    nodes = short_fleet()
+@pytest.mark.parametrize(("hours", "company"), [(0.25, 2.0), (2.0, 0.0)])
+def test_what_as_many_caches_of_the_peers_do_is_no_company(hours: float, company: float) -> None:
+    """On every node some caches rise by chance, others on each; in a quarter of an hour there is no telling chance."""
+    nodes = make_fleet(5, hours=hours, interval=hours * 32)
     for number, node in enumerate(nodes):
-        grow(node, levels(node)[3 + number : 5 + number], 0.4)
-    grow(nodes[1], levels(nodes[1])[2:3], 0.5)
-    found = [one for one in judged(nodes).findings if (one.node, one.cache) == ("n2", levels(nodes[1])[2])]
-    assert [one.evidence["company"] for one in found] == [0.0]
+        grow(node, levels(node)[3 + number : 5 + number], 0.4, until=hours * 3600)
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5, until=hours * 3600)
+    end = START + hours * 3600
+    judgement = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+    rows = judgement.findings + judgement.watch
+    found = [one for one in rows if (one.node, one.cache) == ("n2", levels(nodes[1])[2])]
+    assert [one.evidence["company"] for one in found] == [company]
