@@ -148,8 +148,9 @@ class Past:
                 load = node_load(track.active[known], column) if bent > 1.0 else None
                 if load is not None:
                     begin = onset(t, own)
-                    net = without_load(t[begin:], own[begin:], load[begin:])
-                    bent = min(bent, slackens(t[begin:], net))
+                    t, rise = t[begin:], own[begin:]
+                    net = without_load(t, rise, load[begin:])
+                    bent = bent if net is rise else min(bent, slackens(t, net))
                 return bent
         return 0.0
 
