@@ -56,7 +56,7 @@ class Candidates:
 
     def lone(self) -> Trend:
         """The trends with what the nodes share left in."""
-        return fit(self.part.t, self.part.y[:, self.series], self.slab)
+        return fit(self.part.t, self.part.y[:, self.series], self.slab, faster=_brief(self.part))
 
     def in_use(self, panel: Panel) -> tuple[Candidates, Floats]:
         """Those whose objects in use grow, too, and by how many bytes."""
@@ -82,7 +82,7 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     rise, slab = floor_rise(y), quantum(part.y[:, chosen])
     likely = (rise > 0) & (rise >= FEWEST_SLABS * slab)  # no growth exceeds the floor's rise
     chosen, y, slab = chosen[likely], y[:, likely], slab[likely]
-    trend = fit(t, y, slab, faster=surveyed.span.end - surveyed.span.start < BRIEF)
+    trend = fit(t, y, slab, faster=_brief(part))
     kept = trend.growth > LEAST_SCORE * trend.error
     kept &= np.isfinite(y).mean(axis=0) >= LEAST_KNOWN
     kept &= trend.growth >= FEWEST_SLABS * slab
@@ -106,6 +106,11 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     if len(passed):
         rows, columns = part.rows[chosen], part.columns[chosen]
         yield Candidates(part, chosen, rows, columns, trend, slab, measures).take(passed)
+
+
+def _brief(part: Part) -> bool:
+    """Whether a span is too short for a day's swing to bend it: from the first cell to the last under BRIEF."""
+    return bool(part.t[-1] - part.t[0] < BRIEF)
 
 
 def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
