@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import StoreError
 from common.snapshot import layout_hash
 from server.storage import migrations
-from server.storage.connections import connect, plain_errors
 from server.storage.damage import UNREADABLE, reason
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
+from server.storage.looking import looking_at
 from server.storage.reader import RECENT_COLUMNS, recent_samples
 from server.storage.record import decode_counts, facts_of, to_snapshot
 from server.storage.rollups import SPANS, unpack_block
@@ -50,20 +49,13 @@ def check_store(path: Path, tell: Callable[[float, float, str], None]) -> Checke
 
     `tell` gets (rows done, rows in all, what) now and then. Raises StoreError when there is no store to be checked.
     """
-    if not path.is_file() or not path.stat().st_size:
-        raise StoreError(f"store {path}: there is none: name it with --store")
-    with plain_errors(path):
-        db = connect(path, readonly=True)
-        try:
-            return _Check(db, path, tell).run()
-        finally:
-            db.close()
+    with looking_at(path) as db:
+        return _Check(db, tell).run()
 
 
 class _Check:
-    def __init__(self, db: sqlite3.Connection, path: Path, tell: Callable[[float, float, str], None]) -> None:
+    def __init__(self, db: sqlite3.Connection, tell: Callable[[float, float, str], None]) -> None:
         self._db, self._tell = db, tell
-        migrations.check(db, path)
         known = [name for name, _ in migrations.MIGRATIONS]
         applied = {name for (name,) in db.execute("SELECT name FROM migrations")}
         self._missing = [name for name in known if name not in applied]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import StoreError
-from server.storage import migrations
-from server.storage.connections import AT_FIRST, connect, disk_bytes, lock_file, plain_errors
+from server.storage.connections import AT_FIRST, disk_bytes, lock_file, plain_errors
+from server.storage.looking import looking_at
 
 __all__ = ["back_up", "vacuum"]
 
@@ -18,39 +18,27 @@ _PAGES = 8000
 _STEPS = 1_000_000
 
 
-def _looked_at(path: Path) -> sqlite3.Connection:
-    if not path.is_file() or not path.stat().st_size:
-        raise StoreError(f"store {path}: there is none: name it with --store")
-    db = connect(path, readonly=True)
-    try:
-        migrations.check(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
 def vacuum(path: Path, tell: Callable[[], None]) -> tuple[int, int]:
     """Writes the file anew without its free pages; gives its bytes before and after. `tell` is called now and then.
 
     Needs free space of up to twice the store's size. Raises StoreError while an aggregator holds the store: it would
     have to wait, and gives large free space back by itself.
     """
-    with plain_errors(path):
-        _looked_at(path).close()
-        with lock_file(path):
-            before = disk_bytes(path)
-            db = sqlite3.connect(path, isolation_level=None)
-            try:
-                db.set_progress_handler(tell, _STEPS)
-                db.execute("PRAGMA journal_mode = DELETE").fetchall()  # in WAL mode pages keep their size
-                for pragma in AT_FIRST:
-                    db.execute(pragma)
-                db.execute("VACUUM")
-                db.execute("PRAGMA journal_mode = WAL").fetchall()
-            finally:
-                db.close()
-            return before, disk_bytes(path)
+    with looking_at(path):
+        pass
+    with plain_errors(path), lock_file(path):
+        before = disk_bytes(path)
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.set_progress_handler(tell, _STEPS)
+            db.execute("PRAGMA journal_mode = DELETE").fetchall()  # in WAL mode pages keep their size
+            for pragma in AT_FIRST:
+                db.execute(pragma)
+            db.execute("VACUUM")
+            db.execute("PRAGMA journal_mode = WAL").fetchall()
+        finally:
+            db.close()
+        return before, disk_bytes(path)
 
 
 def back_up(path: Path, into: Path, tell: Callable[[float, float], None]) -> int:
@@ -61,17 +49,16 @@ def back_up(path: Path, into: Path, tell: Callable[[float, float], None]) -> int
     if os.path.lexists(into):
         raise StoreError(f"backup {into}: there is a file of that name: choose another, none is written over")
     beside = into.with_name(f".{into.name}.{os.getpid()}.tmp")
-    with plain_errors(path):
-        source = _looked_at(path)
+    with looking_at(path) as source:
         try:
-            _write(beside, path.stat().st_mode & 0o777, source, tell)
+            _write(beside, path.stat().st_mode & 0o777 | 0o600, source, tell)
             _name(beside, into)
         except OSError as error:
             raise StoreError(f"backup {into}: {error.strerror}: name a file in a folder that can be written") from error
         finally:
-            source.close()
             for left in (beside, beside.with_name(f"{beside.name}-journal")):
-                left.unlink(missing_ok=True)
+                if left.exists():  # on a read-only disk the removal of what is not there fails too
+                    left.unlink()
     return into.stat().st_size
 
 
