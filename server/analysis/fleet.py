@@ -22,8 +22,8 @@ __all__ = ["RISE_SCORE", "fleet_findings", "grown_alike", "own_limit"]
 SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
 more, which may be nothing but that rise."""
-WEAK = 1 / 3
-"""Of its least score: a node's growth that counts for the fleet's where the median node's is beyond it."""
+WEAK, SURELY = 1 / 3, 2.0
+"""Of its least score: a node's growth that counts for the fleet's where the median node's is so many times beyond it."""
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
@@ -74,7 +74,7 @@ def fleet_findings(
 ) -> tuple[list[Finding], set[tuple[str, str]]]:
     """The fleet's findings, and the (node, cache) pairs that they speak for.
 
-    FLEET_SHARE of the nodes that list a cache show its growth at least weakly, and their median is beyond the limit.
+    FLEET_SHARE of the nodes that list a cache show its growth beyond the limit, or weakly and the median node surely.
     """
     grown = grown_alike(signs, WEAK)
     findings: list[Finding] = []
@@ -85,6 +85,8 @@ def fleet_findings(
             continue
         score = float(np.median([_own_score(sign) for sign in nodes.values()]))
         least = float(np.median([own_limit(sign) for sign in nodes.values()]))
+        clear = sum(_own_score(sign) >= own_limit(sign) for sign in nodes.values())
+        least *= 1.0 if clear >= FLEET_SHARE * len(listing[cache]) else SURELY
         short = any(sign.short for sign in nodes.values())
         q = float(q_values([chance(score, short=short)], len(listing))[0])
         if score < least or q > settings.q_limit:
