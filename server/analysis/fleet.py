@@ -23,7 +23,7 @@ SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
 more, which may be nothing but that rise."""
 WEAK, SURELY = 1 / 3, 2.0
-"""Of its least score: a node's growth that counts for the fleet's where the median node's is so many times beyond it."""
+"""Of its least score: a node's growth that counts for the fleet's if the median node's is so many times beyond it."""
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
