@@ -124,7 +124,7 @@ def goes_on(sign: Sign, coarse: Sequence[Track]) -> bool:
 
 def _finer(sign: Sign, whole: Track) -> bool:
     """Whether the sign's part of the window has finer cells than the whole."""
-    return sign.span.width < 0.7 * float(np.median(np.diff(whole.time)))
+    return len(whole.time) > 1 and sign.span.width < 0.7 * float(np.median(np.diff(whole.time)))
 
 
 def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, bool, float]:
