@@ -28,6 +28,8 @@ FEWEST_SLABS = 4
 PAGE, LARGEST_SLAB, OBJECTS = 4096.0, 32768.0, 16
 """Bytes of the least slab and of the largest (eight pages unless the kernel is told otherwise, slub_max_order), and the
 objects that SLUB seeks to have in one (calculate_order in mm/slub.c: 16 with up to seven processors)."""
+MOST_LOST, DAY_LOST = 0.6, 0.4
+"""Of a growth: so much a leak may have fallen by on the way, and over a whole day."""
 LEAST_IN_USE = 0.5
 """Of a growth: so much must be of objects in use."""
 TOGETHER = 2000
@@ -93,7 +95,7 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     gates = {
         "step": (spread.largest > LARGEST) | (spread.rising < RISING),
         "slowing": spread.late < (0.6 if surveyed.span.ended else 0.4),
-        "falls back": spread.drawdown > 0.6 * trend.growth,
+        "falls back": spread.drawdown > (DAY_LOST if surveyed.full else MOST_LOST) * trend.growth,
     }
     measures = {
         "slab": np.minimum(slab, _usual_slabs(surveyed.panel, part.rows[chosen], part.columns[chosen])),

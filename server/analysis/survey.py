@@ -96,6 +96,8 @@ class Survey:
 
     panel: Panel
     span: Span
+    full: bool
+    """Whether it is the whole window, and holds a whole day."""
     judged: Indices
     """In Panel.tracks."""
     curves: Shared
@@ -209,5 +211,5 @@ def survey(panel: Panel, span: Span) -> Survey:
     found = [_stepless(part, curves, chosen) for part, chosen in zip(parts, rising, strict=True)]
     candidates, rises = tuple(series for series, _ in found), tuple(rise for _, rise in found)
     return Survey(
-        panel, span, judged, curves, parts, candidates, rises, first, last, relative, swing, length, effect, scale
+        panel, span, full, judged, curves, parts, candidates, rises, first, last, relative, swing, length, effect, scale
     )
