@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -92,12 +91,12 @@ def fleet_findings(
         if score < least or q > settings.q_limit:
             continue
         covered.update((node, cache) for node in nodes)
-        found = _finding(cache, [nodes[name] for name in sorted(nodes)], len(listing[cache]), end)
-        findings.append(replace(found, score=score, q_value=q))
+        grew = [nodes[name] for name in sorted(nodes)]
+        findings.append(_finding(cache, grew, len(listing[cache]), end, score, q))
     return findings, covered
 
 
-def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float) -> Finding:
+def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float, score: float, q: float) -> Finding:
     ordered = sorted(signs, key=lambda sign: (sign.rate, sign.track.node))
     middle = ordered[len(ordered) // 2]
     rate = float(np.median([sign.rate for sign in signs])) * 3600.0
@@ -138,8 +137,8 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float) -> Find
         bytes_per_hour=rate,
         objects_per_hour=rate / middle.facts.obj_size if middle.facts.obj_size else 0.0,
         peer_bytes_per_hour=None,
-        score=0.0,
-        q_value=1.0,
+        score=score,
+        q_value=q,
         shape=shape_of(t[first:], y[first:], node_load(part.active[kept][first:], part.index[cache])),
         since=since,
         since_open=first == 0,
