@@ -126,11 +126,12 @@ def scan(panel: Panel, span: Span, past: Past) -> Scan:
     rising = np.bincount(np.concatenate([np.zeros(0, np.intp), *columns]), minlength=len(panel.names))
     if not rising.any():
         return Scan(span, [], judged)
-    share = FLEET_SHARE if span.ended or not span.whole else COHORT_SHARE
-    least = np.maximum(2, share * panel.listed[surveyed.judged].sum(axis=0))
+    # Whether a cache is the fleet's or parts it is told by the whole window alone (see fleet.grown_alike).
+    least = np.maximum(2, COHORT_SHARE * panel.listed[surveyed.judged].sum(axis=0))
+    many = (rising >= least) & span.whole & (not span.ended)
     bench = Bench(surveyed, np.flatnonzero(rising))
-    found = candidates_of(surveyed, bench.promising(rising >= least))
-    common = _grown_by(panel, found, rising >= least) >= least
+    found = candidates_of(surveyed, bench.promising(many))
+    common = many & (_grown_by(panel, found, many) >= least)
     signs = _Signs(surveyed, bench, past, len(judged))
     return Scan(span, [sign for one in found for sign in signs.of(one, common)], judged)
 
