@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,10 @@ class Compared:
     """[S] what it explains where there is no comparison with peers."""
     best: Floats
     """[S] the most that the score can be: what else is looked at only lowers it."""
+
+    def take(self, kept: Indices) -> Compared:
+        """Some of them."""
+        return Compared(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
 class Bench:

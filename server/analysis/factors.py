@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.medians import medians
+
 __all__ = ["companion_effect", "companions", "node_effects", "node_scales", "others_greatest"]
 
 Floats = NDArray[np.float64]
@@ -60,20 +62,21 @@ def companions(y: Floats, column: int) -> Floats:
     return alike
 
 
-def companion_effect(alike: Floats, relative: Floats, swing: Floats, own_swing: float) -> float:
-    """What the load explains of one cache's relative growth on one node, at least 0.
+def companion_effect(alike: Floats, relative: Floats, swing: Floats, own_swing: float) -> Floats:
+    """What the load explains of one cache's relative growth on each of N nodes, at least 0.
 
-    `alike` [C] says how much each other cache moves with it on the peers, `relative` [C] how much each grew here
+    `alike` [C] says how much each other cache moves with it on the peers, `relative` [N, C] how much each grew here
     beside its level, `swing` [C] how far each usually moves on the peers in as long a time. The caches that follow
     the same load on the peers say how far that load rose here, in swings of their own; the median of them times the
     cache's own swing is what it would have grown with them. A leak, even through several caches, moves but few of
     its peers' companions.
     """
-    chosen = (alike >= ALIKE) & np.isfinite(relative) & (swing > 0)
-    if chosen.sum() < FEWEST_COMPANIONS:
-        return 0.0
-    best = np.argsort(-np.where(chosen, alike, -1.0), kind="stable")[: min(int(chosen.sum()), MOST_COMPANIONS)]
-    return max(0.0, float(np.median(relative[best] / swing[best]))) * own_swing
+    chosen = np.flatnonzero((alike >= ALIKE) & (swing > 0))
+    best = chosen[np.argsort(-alike[chosen], kind="stable")]
+    known = np.isfinite(relative[:, best])
+    share = np.where(known & (known.cumsum(axis=1) <= MOST_COMPANIONS), relative[:, best] / swing[best], np.nan)
+    rose = np.maximum(medians(share), 0.0) * own_swing
+    return np.where(known.sum(axis=1) >= FEWEST_COMPANIONS, rose, 0.0)
 
 
 def node_scales(levels: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,22 +64,49 @@ class Past:
             self._usual = Usual(told, self._names, self._cleaned)
         return self._usual.moved(nodes, caches, seconds)
 
-    def fallen(self, node: str, cache: str, seconds: float) -> float:
-        """How far it usually falls on this node, likewise: what only rises may be the leak itself."""
-        own = [
-            fallen(track.time, self._column(track, track.index[cache]), seconds)
-            for track in self._nodes.get(node, ())
-            if cache in track.index and len(track.time) >= TOLD
-        ]
-        return max(own, default=0.0)
+    def fallen(self, nodes: Sequence[str], caches: Sequence[str], seconds: Floats) -> Floats:
+        """[S] how far they usually fall on these nodes, likewise: what only rises may be the leak itself."""
+        alike: dict[bytes, list[tuple[int, Track, int]]] = {}
+        for k, (node, cache) in enumerate(zip(nodes, caches, strict=True)):
+            for track in self._nodes.get(node, ()):
+                if cache in track.index and len(track.time) >= TOLD:
+                    number = np.floor_divide(track.time, self._width)
+                    alike.setdefault(number.tobytes(), []).append((k, track, track.index[cache]))
+        found = np.zeros(len(seconds))
+        for cells, some in alike.items():
+            at = [k for k, _, _ in some]
+            y = np.stack([track.allocated[:, column] for _, track, column in some], axis=1)
+            rows = np.array([self._row[id(track)] for _, track, _ in some], dtype=np.intp)
+            columns = np.array([self._names[caches[k]] for k in at], dtype=np.intp)
+            y = self._shared().cleaned(Block(np.frombuffer(cells), y, rows, columns))
+            own = fallen(np.stack([track.time for _, track, _ in some]), y.T, seconds[at])
+            np.maximum.at(found, at, own)
+        return found
 
-    def stepped(self, node: str, boot: str, cache: str, seconds: float) -> float:
-        """Bytes that steps such as the peers' carry this cache in so long a time, as far as its rise is made of steps.
+    def stepped(self, keys: Sequence[tuple[str, str, str]], seconds: Floats) -> Floats:
+        """[S] bytes that steps such as the peers' carry caches in times [S], as far as their rise is made of steps.
 
-        The root of the mean over the peers of their steps' summed squares: the standard deviation of what so many steps
-        up and down add up to. Where most peers do not step at all and some do by much, their median growth and its MAD
-        see nothing of it.
+        `keys` are node, boot and cache. The root of the mean over the peers of their steps' summed squares: the
+        standard deviation of what so many steps up and down add up to. Where most peers do not step at all and some do
+        by much, their median growth and its MAD see nothing of it.
         """
+        squares = np.array([self._squares(node, cache) for node, _, cache in keys])
+        alike: dict[int, list[tuple[int, Floats, Floats]]] = {}
+        for k in np.flatnonzero(squares).tolist():
+            t, y = self.series(*keys[k])
+            if len(y) >= FEWEST_CELLS:
+                alike.setdefault(len(y), []).append((k, t, y))
+        found = np.zeros(len(keys))
+        for some in alike.values():
+            at = [k for k, _, _ in some]
+            t, y = np.stack([t for _, t, _ in some]), np.stack([y for _, _, y in some])
+            ups, rise = _jumps(y).sum(axis=1), y[:, -1] - y[:, 0]
+            share = np.clip(np.divide(ups, rise, out=np.zeros(len(y)), where=rise > 0), 0.0, 1.0)
+            found[at] = share * np.sqrt(squares[at] * np.minimum(seconds[at] / (t[:, -1] - t[:, 0]), 1.0))
+        return found
+
+    def _squares(self, node: str, cache: str) -> float:
+        """The mean over all asked but this node of the summed squares of the cache's steps."""
         known = self._steps.get(cache)
         if known is None:
             known = self._steps[cache] = {}
@@ -96,12 +122,7 @@ class Past:
                 for (name, _), total in zip(found, squares.tolist(), strict=True):
                     known[name] = known.get(name, 0.0) + total
         others = [total for name, total in known.items() if name != node]
-        if not others or not any(others):
-            return 0.0
-        t, y = self.series(node, boot, cache)
-        rise = float(y[-1] - y[0]) if len(y) else 0.0
-        share = min(max(float(jumps(y).sum()) / rise, 0.0), 1.0) if rise > 0 else 0.0
-        return share * math.sqrt(sum(others) / len(others) * min(seconds / float(t[-1] - t[0]), 1.0)) if share else 0.0
+        return sum(others) / len(others) if others else 0.0
 
     def highest(self, node: str, boot: str, cache: str, before: float) -> float | None:
         """The level that its floor seldom passed in this boot before that instant; None where nothing is known."""

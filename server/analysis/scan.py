@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.bench import SLAB, Bench, Compared
+from server.analysis.bench import Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
 from server.analysis.company import company, usual_company
-from server.analysis.factors import companion_effect
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
-from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
@@ -24,7 +22,8 @@ from server.analysis.shape import is_over, levels_off, slackens
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import Trend
-from server.analysis.windows import BRIEF, DAY, Span
+from server.analysis.weigh import Scales, Weighed
+from server.analysis.windows import BRIEF, Span
 
 __all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
 
@@ -151,6 +150,7 @@ class _Signs:
 
     def __init__(self, surveyed: Survey, bench: Bench, past: Past, nodes: int) -> None:
         self._surveyed, self._span, self._bench, self._past, self._nodes = surveyed, surveyed.span, bench, past, nodes
+        self._scales = Scales(surveyed, bench, past)
         self._fits: dict[int, Fit] = {}
 
     def _fit(self, row: int) -> Fit:
@@ -169,29 +169,22 @@ class _Signs:
         candidates, active = candidates.in_use(self._surveyed.panel)
         if not len(candidates.rows):
             return []
-        compared, lone = self._bench.compare(candidates), candidates.lone()
-        always = common[candidates.columns]
-        wander = self._wander(candidates, compared, always | (compared.best >= LEAST_SCORE))
-        likely = np.flatnonzero(always | (self._bench.most(candidates, compared, wander) >= LEAST_SCORE)).tolist()
-        found = (
-            self._sign(candidates, k, compared, lone, float(active[k]), float(wander[k]), always=bool(always[k]))
-            for k in likely
+        compared, always = self._bench.compare(candidates), common[candidates.columns]
+        wander = self._scales.wander(candidates, compared, always | (compared.best >= LEAST_SCORE))
+        likely = np.flatnonzero(always | (self._bench.most(candidates, compared, wander) >= LEAST_SCORE))
+        candidates, compared, active, always = (
+            candidates.take(likely),
+            compared.take(likely),
+            active[likely],
+            always[likely],
         )
-        return [sign for sign in found if sign is not None]
-
-    def _wander(self, candidates: Candidates, compared: Compared, asked: Bools) -> Floats:
-        """[S] how far each candidate's cache usually moves on its peers, in spans that hold no whole day."""
-        length = self._surveyed.length[candidates.rows]
-        at = np.flatnonzero(asked & self._short(length))
-        names, wander = self._surveyed.panel.names, np.zeros(len(length))
-        caches = [names[column] for column in candidates.columns[at].tolist()]
-        scale = np.where(compared.known[at].any(axis=1), compared.scale[at], 1.0)
-        wander[at] = self._past.usual(self._bench.node[candidates.rows[at]].tolist(), caches, length[at]) * scale
-        return wander
-
-    def _short(self, length: Floats) -> Bools:
-        """Whether spans hold no whole day."""
-        return np.asarray((length < DAY) | (not self._span.whole or self._span.ended))
+        weighed = self._scales.weigh(candidates, compared, active, wander[likely], always)
+        # How a growth looks to one who sees this node only matters where the whole window tells of the fleet.
+        lone = candidates.lone() if self._span.whole and not self._span.ended else candidates.trend
+        return [
+            self._sign(candidates, k, compared, lone, float(active[k]), weighed, always=bool(always[k]))
+            for k in np.flatnonzero(weighed.likely | always).tolist()
+        ]
 
     def _sign(
         self,
@@ -200,11 +193,11 @@ class _Signs:
         compared: Compared,
         lone: Trend,
         active: float,
-        wander: float,
+        weighed: Weighed,
         *,
         always: bool,
-    ) -> Sign | None:
-        """The k-th candidate as a sign, with the gates it failed; None below LEAST_SCORE, unless `always`."""
+    ) -> Sign:
+        """The k-th candidate as a sign, with the gates it failed."""
         one, trend = self._fit(int(candidates.rows[k])), candidates.trend
         track, length = one.track, one.length
         cache = self._surveyed.panel.names[candidates.columns[k]]
@@ -213,34 +206,10 @@ class _Signs:
         growth, error = float(trend.growth[k]), float(max(trend.error[k], 1.0))
         chosen = np.flatnonzero(compared.known[k])
         peers = Peers(len(chosen), float(compared.rate[k]), float(compared.median[k]), float(compared.spread[k]))
-        usual, removed = float(compared.usual[k]), float(compared.removed[k])
-        together = float(compared.together[k])
-        expected = max(peers.median, 0.0) if peers.count else 0.0
-        own_wander, before = 0.0, None
-        short = length < DAY or not self._span.whole or self._span.ended
-        if peers.count and not self._surveyed.panel.reclaimable[candidates.rows[k], candidates.columns[k]]:
-            steps = self._past.stepped(track.node, track.boot, cache, length) * float(compared.scale[k])
-            wander = max(wander, steps)
-        # Both say how far such caches move by themselves in so long a time; and a slab may come or go.
-        moves = max(wander, peers.spread if peers.count else 0.0)
-        slab = SLAB * float(candidates.measures["slab"][k])
-        noise = math.sqrt(error**2 + moves**2 + slab**2)
-        likely = growth - removed - expected >= LEAST_SCORE * noise
-        if short and (likely or always):  # what it fell by here only makes for more noise
-            own_wander = self._past.fallen(track.node, cache, length)
-            wander = max(wander, own_wander)
-            noise = math.sqrt(error**2 + max(moves, own_wander) ** 2 + slab**2)
-            likely = growth - removed - expected >= LEAST_SCORE * noise
-        if not likely:
-            if not always:
-                return None
-        else:
-            load = self._load(one, column, chosen) * min(level, usual)
-            removed, together = max(removed, load - expected), max(together, load)
-        # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
-        lasting = min(growth, max(active, 0.0)) if short else growth
-        excess = lasting - removed - expected
-        score = excess / noise
+        removed, together = float(weighed.removed[k]), float(weighed.together[k])
+        wander, own_wander = float(weighed.wander[k]), float(weighed.own_wander[k])
+        noise, excess, score = float(weighed.noise[k]), float(weighed.excess[k]), float(weighed.score[k])
+        short, before = bool(weighed.short[k]), None
         with_it = self._company(one, column, chosen) if short and score >= LEAST_SCORE else 0.0
         doubt = 1.0 + COMPANY_WEIGHT * with_it
         score /= doubt
@@ -358,18 +327,6 @@ class _Signs:
         """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""
         columns = self._surveyed.panel.places[one.row]
         return medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
-
-    def _load(self, one: Fit, column: int, chosen: Indices) -> float:
-        """What the load explains of a cache's relative growth (see factors.companion_effect)."""
-        panel, rows = self._surveyed.panel, self._bench.peers[chosen[:MOST_COMPANIONS]]
-        peers = [(panel.tracks[row].node, panel.tracks[row].boot) for row in rows.tolist()]
-        alike = self._past.alike(one.track.names, column, peers)
-        block = np.ix_(rows, panel.places[one.row])
-        listed = panel.listed[block]
-        seen = listed.sum(axis=0)
-        total = np.where(listed, self._surveyed.swing[block], 0.0).sum(axis=0)
-        swing = np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
-        return companion_effect(alike, one.relative, swing, float(swing[column]))
 
 
 def _young(one: Fit) -> bool:

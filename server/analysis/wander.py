@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -24,16 +23,18 @@ NEARLY = 0.99
 """Of a time: cells so far apart are that time apart."""
 
 
-def fallen(t: Floats, y: Floats, seconds: float) -> float:
-    """The root mean square of the falls of y [K] at t [K] in so long a time: what only rises may be the leak itself.
+def fallen(t: Floats, y: Floats, seconds: Floats) -> Floats:
+    """[S] the root mean square of the falls of each y [S, K] at t [S, K] in a time [S]: a rise may be the leak itself.
 
     Where t is shorter than twice the time, changes over half of it stand in, carried on as a random walk's. 0 if
     nothing is known.
     """
-    lag = min(seconds, 0.5 * float(t[-1] - t[0]))
-    change = _change(t, y, lag)
-    change = change[np.isfinite(change)]
-    return math.sqrt(float((np.minimum(change, 0.0) ** 2).sum()) / len(change) * seconds / lag) if len(change) else 0.0
+    lag = np.minimum(seconds, 0.5 * (t[:, -1] - t[:, 0]))
+    later = (t[:, None, :] < (t + lag[:, None] * NEARLY)[:, :, None]).sum(axis=2)
+    change = np.take_along_axis(y, np.minimum(later, t.shape[1] - 1), axis=1) - y
+    known = np.isfinite(change) & (later < t.shape[1])
+    count = np.maximum(known.sum(axis=1), 1)
+    return np.asarray(np.sqrt((np.where(known, np.minimum(change, 0.0), 0.0) ** 2).sum(axis=1) / count * seconds / lag))
 
 
 class Usual:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.analysis.factors import companion_effect, companions, node_effects, node_scales, others_greatest
+from server.analysis.factors import (
+    MOST_COMPANIONS,
+    companion_effect,
+    companions,
+    node_effects,
+    node_scales,
+    others_greatest,
+)
 from server.analysis.lockstep import likeness
 from tests.analysis import naive
 
@@ -44,16 +51,22 @@ def test_companions_follow_the_same_load() -> None:
 
 def test_load_is_removed_in_proportion_to_what_its_companions_rose() -> None:
     alike, swing = np.full(8, 0.9), np.full(8, 0.2)
-    risen = np.full(8, 0.4)
-    assert companion_effect(alike, risen, swing, 0.5) == pytest.approx(1.0)
-    assert companion_effect(alike, np.zeros(8), swing, 0.5) == 0.0
-    assert companion_effect(np.zeros(8), risen, swing, 0.5) == 0.0
+    risen = np.stack([np.full(8, 0.4), np.zeros(8), np.where(np.arange(8) < 5, np.nan, 0.4)])
+    assert companion_effect(alike, risen, swing, 0.5) == pytest.approx([1.0, 0.0, 0.0])
+    assert not companion_effect(np.zeros(8), risen, swing, 0.5).any()
 
 
 def test_a_leak_through_a_few_caches_leaves_most_companions_where_they_were() -> None:
     alike, swing = np.full(12, 0.9), np.full(12, 0.2)
     risen = np.where(np.arange(12) < 4, 10.0, 0.0)
-    assert companion_effect(alike, risen, swing, 0.5) == 0.0
+    assert companion_effect(alike, risen[None], swing, 0.5) == [0.0]
+
+
+def test_the_closest_companions_are_asked_of_those_that_are_known() -> None:
+    alike = np.linspace(0.7, 0.9, 2 * MOST_COMPANIONS)
+    risen = np.where(alike > 0.8, 3.0, 1.0)
+    gaps = np.where(alike > 0.85, np.nan, risen)
+    assert companion_effect(alike, np.stack([risen, gaps]), np.ones(len(alike)), 1.0).tolist() == [3.0, 2.0]
 
 
 def test_a_big_node_is_known_by_all_its_caches() -> None:

@@ -75,8 +75,8 @@ def test_what_the_peers_steps_add_up_to() -> None:
     stepped(nodes[1], {6: 3 * MIB, 16: -4 * MIB})
     past = Past(tracks(nodes))
     expected = math.sqrt((3**2 + 4**2) / 3) * MIB
-    assert past.stepped("n1", "boot-1", CACHE, DAY) == pytest.approx(expected)
-    assert past.stepped("n1", "boot-1", "no such cache", DAY) == 0.0
+    keys = [("n1", "boot-1", cache) for cache in (CACHE, "no such cache")]
+    assert past.stepped(keys, np.array([DAY, DAY])) == pytest.approx([expected, 0.0])
 
 
 def test_a_straight_rise_is_not_made_of_steps() -> None:
@@ -84,7 +84,7 @@ def test_a_straight_rise_is_not_made_of_steps() -> None:
     straight: Floats = (nodes[0].time - START) * 100.0
     nodes[0].caches = {**nodes[0].caches, CACHE: nodes[0].caches[CACHE] + straight}
     stepped(nodes[1], {6: 3 * MIB, 16: -4 * MIB})
-    assert Past(tracks(nodes)).stepped("n1", "boot-1", CACHE, DAY) == 0.0
+    assert Past(tracks(nodes)).stepped([("n1", "boot-1", CACHE)], np.array([DAY])) == [0.0]
 
 
 def moving(path: Callable[[np.random.Generator, int], Floats]) -> Past:

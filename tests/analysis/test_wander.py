@@ -64,11 +64,10 @@ def test_many_at_once_are_one_after_the_other() -> None:
 
 
 def test_only_falls_count_for_the_node_itself() -> None:
-    t: Floats = np.arange(10.0) * HOUR
-    assert fallen(t, t.copy(), 2 * HOUR) == 0.0
-    assert fallen(t, -t, 2 * HOUR) == pytest.approx(2 * HOUR)
-    assert fallen(t, -t, 9 * HOUR) == pytest.approx(5 * HOUR * math.sqrt(9 / 4.5))
-    assert fallen(t, np.full(10, np.nan), HOUR) == 0.0
+    t: Floats = np.tile(np.arange(10.0) * HOUR, (4, 1))
+    y = t * [[1.0], [-1.0], [-1.0], [np.nan]]
+    expected = [0.0, 2 * HOUR, 5 * HOUR * math.sqrt(9 / 4.5), 0.0]
+    assert fallen(t, y, np.array([2.0, 2.0, 9.0, 1.0]) * HOUR) == pytest.approx(expected)
 
 
 def test_slopes_of_more_series_than_are_sorted_at_once() -> None:
