@@ -117,11 +117,13 @@ def _brief(part: Part) -> bool:
 
 def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
     """[S] bytes of a slab of each series' cache, about: what grows fast changes by more than one from cell to cell."""
-    sizes = np.zeros(len(rows))
-    for row in np.unique(rows).tolist():
-        mine = rows == row
-        facts = panel.tracks[row].facts
-        sizes[mine] = [facts[place].obj_size for place in np.searchsorted(panel.places[row], columns[mine])]
+    sizes, known = np.zeros(len(rows)), dict[int, Floats]()
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    for row, mine in zip(rows[begins].tolist(), np.split(np.arange(len(rows)), begins[1:]), strict=True):
+        facts = panel.tracks[row].facts  # one tuple for all nodes that list the same
+        if id(facts) not in known:
+            known[id(facts)] = np.array([one.obj_size for one in facts], dtype=np.float64)
+        sizes[mine] = known[id(facts)][np.searchsorted(panel.places[row], columns[mine])]
     return np.clip(OBJECTS * sizes, PAGE, LARGEST_SLAB)
 
 

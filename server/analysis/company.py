@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.lockstep import likeness
 from server.analysis.medians import midst
 from server.analysis.survey import Fit
 
@@ -25,7 +24,8 @@ def company(one: Fit, column: int, usual: Floats) -> int:
     A leak is alone, or nearly (its lockstep caches); a task that starts, a backup, a surge of requests moves many.
     `usual` [C] is what each grew by over its level on the peers meanwhile: what all nodes do is no company.
     """
-    with_it = _rises(one, likeness(one.cells().allocated, column), usual, _share(one, column, usual))
+    like = one.curves().like(one.cells().allocated[:, column])
+    with_it = _rises(one, like, usual, _share(one, column, usual))
     with_it[column] = False
     return int(with_it.sum())
 
@@ -35,12 +35,12 @@ def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit]) ->
     part = one.cells()
     y = part.allocated[:, column]
     known, share, counts = np.isfinite(y), _share(one, column, usual), []
-    place = {name: k for k, name in enumerate(one.track.names)}
+    place = one.track.index
     for peer in peers:
-        cells = peer.cells()
-        curve = np.interp(cells.time, part.time[known], y[known])
-        like = likeness(np.column_stack([curve, cells.allocated]), 0)[1:]
-        own = np.array([usual[place[name]] if name in place else 0.0 for name in peer.track.names])
+        curve = np.interp(peer.cells().time, part.time[known], y[known])
+        like, own = peer.curves().like(curve), usual
+        if peer.track.names is not one.track.names:
+            own = np.array([usual[place[name]] if name in place else 0.0 for name in peer.track.names])
         counts.append(int(_rises(peer, like, own, share).sum()))
     return midst(np.array(counts, dtype=np.float64)) if counts else 0.0
 

@@ -46,6 +46,7 @@ class Past:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
         self._steps: dict[str, dict[str, float]] = {}
+        self._bent: dict[tuple[str, str, str], float] = {}
         self._names = {name: k for k, name in enumerate(sorted({name for track in tracks for name in track.names}))}
         self._row = {id(track): row for row, track in enumerate(tracks)}
         self._width = width
@@ -160,20 +161,23 @@ class Past:
 
     def bent(self, node: str, boot: str, cache: str) -> float:
         """How much its rise slows as a filling cache's (see shape.slackens), by itself, unless the load slowed it."""
-        for track in self._nodes.get(node, ()):
-            column = track.index.get(cache)
-            if track.boot == boot and column is not None:
-                known = np.isfinite(track.allocated[:, column])
-                t, y, own = track.time[known], track.allocated[known, column], self._cleaned(track)[known, column]
-                bent = max(slackens(t, y), slackens(t, own))
-                load = node_load(track.active[known], column) if bent > 1.0 else None
-                if load is not None:
-                    begin = onset(t, own)
-                    t, rise = t[begin:], own[begin:]
-                    net = without_load(t, rise, load[begin:])
-                    bent = bent if net is rise else min(bent, slackens(t, net))
-                return bent
-        return 0.0
+        key = (node, boot, cache)
+        if key not in self._bent:
+            tracks = [track for track in self._nodes.get(node, ()) if track.boot == boot and cache in track.index]
+            self._bent[key] = self._slackens(tracks[0], tracks[0].index[cache]) if tracks else 0.0
+        return self._bent[key]
+
+    def _slackens(self, track: Track, column: int) -> float:
+        known = np.isfinite(track.allocated[:, column])
+        t, y, own = track.time[known], track.allocated[known, column], self._column(track, column)[known]
+        bent = max(slackens(t, y), slackens(t, own))
+        load = node_load(track.active[known], column) if bent > 1.0 else None
+        if load is not None:
+            begin = onset(t, own)
+            t, rise = t[begin:], own[begin:]
+            net = without_load(t, rise, load[begin:])
+            bent = bent if net is rise else min(bent, slackens(t, net))
+        return bent
 
     def alike(self, names: tuple[str, ...], column: int, peers: Sequence[tuple[str, str]]) -> Floats:
         """How much each of `names` moves with the one at `column` on these peers (node, boot): mean correlation."""

@@ -152,6 +152,7 @@ class _Signs:
         self._surveyed, self._span, self._bench, self._past, self._nodes = surveyed, surveyed.span, bench, past, nodes
         self._scales = Scales(surveyed, bench, past)
         self._fits: dict[int, Fit] = {}
+        self._usual: dict[tuple[int, bytes], Floats] = {}
 
     def _fit(self, row: int) -> Fit:
         """One of the judged tracks; that with several candidates is looked at once."""
@@ -326,7 +327,10 @@ class _Signs:
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""
         columns = self._surveyed.panel.places[one.row]
-        return medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
+        key = (id(columns), chosen.tobytes())
+        if key not in self._usual:
+            self._usual[key] = medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
+        return self._usual[key]
 
 
 def _young(one: Fit) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def theil_sen(t: Floats, y: Floats) -> Floats:
     """
     if len(t) < 2:
         return np.full(y.shape[1], np.nan)
-    i, j = np.triu_indices(len(t), 1)
+    i, j = _pairs(len(t))
     apart = (t[j] - t[i]).T
     found = np.empty(y.shape[1])
     for begin in range(0, len(found), TOGETHER):
@@ -96,6 +97,13 @@ def theil_sen(t: Floats, y: Floats) -> Floats:
         slopes /= apart[part] if t.ndim == 2 else apart
         found[part] = medians(slopes)
     return found
+
+
+@lru_cache(maxsize=64)
+def _pairs(length: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every place in so long a series, and every later one."""
+    i, j = np.triu_indices(length, 1)
+    return i, j
 
 
 def floor_rise(y: Floats) -> Floats:
