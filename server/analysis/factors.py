@@ -92,5 +92,5 @@ def node_scales(levels: Floats) -> Floats:
     enough = np.isfinite(logs).sum(axis=1) >= FEWEST
     scales = np.zeros(len(levels))
     if enough.any():
-        scales[enough] = np.nanmedian((logs - np.nanmedian(logs, axis=0))[enough], axis=1)
+        scales[enough] = medians((logs - medians(logs.T))[enough])
     return scales

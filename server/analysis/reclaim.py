@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.medians import middle
+from server.analysis.medians import column_medians, medians
 from server.analysis.trend import block_floors
 
 __all__ = ["beyond", "pressed", "tide"]
@@ -33,11 +33,23 @@ def tide(y: Floats) -> Floats | None:
 
     The median over the caches of their level beside that of the first quarter; None for too few caches.
     """
-    begin = middle(y[: max(2, len(y) // 4)])
-    told = (begin >= LEAST) & np.isfinite(y).all(axis=0)
-    if told.sum() < FEWEST:
-        return None
-    return middle(y[:, told] / begin[told], axis=1)
+    level: Floats = _tides(y, column_medians(y[: max(2, len(y) // 4)]), np.zeros(y.shape[1], dtype=np.intp))[0]
+    return level if np.isfinite(level).all() else None
+
+
+def _tides(y: Floats, begin: Floats, node: Indices) -> Floats:
+    """[N, K] the same of N nodes, side by side in y [K, V]; NaN for too few caches.
+
+    `begin` [V] are the levels of the first quarter, `node` [V] from 0 upwards.
+    """
+    count = int(node.max(initial=0)) + 1
+    told = np.flatnonzero((begin >= LEAST) & np.isfinite(y).all(axis=0))
+    each = np.bincount(node[told], minlength=count)
+    place = np.arange(len(told)) - np.repeat(np.cumsum(each) - each, each)
+    full = np.full((count, len(y), int(each.max(initial=0))), np.nan)
+    full[node[told], :, place] = (y[:, told] / begin[told]).T
+    level = medians(full.reshape(-1, full.shape[2])).reshape(count, len(y))
+    return np.where((each >= FEWEST)[:, None], level, np.nan)
 
 
 def beyond(y: Floats, rows: Indices, lazy: Bools) -> Floats:
@@ -48,12 +60,14 @@ def beyond(y: Floats, rows: Indices, lazy: Bools) -> Floats:
     at = np.flatnonzero(lazy)
     if not len(at):
         return y
+    own = y.take(at, axis=1)
+    begin, node = (
+        column_medians(own[: max(2, len(y) // 4)]),
+        np.diff(rows[at], prepend=rows[at[0]]).astype(bool).cumsum(),
+    )
+    level = _tides(own, begin, node)[node].T
     y = y.copy()
-    for mine in np.split(at, np.flatnonzero(np.diff(rows[at])) + 1):
-        own = y.take(mine, axis=1)
-        level = tide(own)
-        if level is not None:
-            y[:, mine] = own - (level - 1.0)[:, None] * middle(own[: max(2, len(y) // 4)])
+    y[:, at] = np.where(np.isfinite(level), own - (level - 1.0) * begin, own)
     return y
 
 
