@@ -23,7 +23,7 @@ from server.analysis.scan import FLEET_SHARE
 from server.analysis.sentence import size, span_text
 from server.analysis.survey import BLOCKS, LARGEST, RISING, material_rate
 from server.analysis.tracks import Track
-from server.analysis.trend import Trend, fit, steps
+from server.analysis.trend import Trend, fit, floors, steps
 from server.analysis.types import AnalysisSettings, Note
 from server.analysis.windows import Span, plan
 
@@ -91,39 +91,53 @@ def memory_notes(
 
 def _panel(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, *, listed: bool) -> _Panel:
     numbers = np.arange(span.start // span.width, span.end // span.width + 1)
-    columns, nodes, explained, least = [], [], [], []
-    for track in tracks:
+    amounts, explained = np.full((len(tracks), len(numbers)), np.nan), np.zeros(len(tracks))
+    alike: dict[bytes, list[int]] = {}
+    for place, track in enumerate(tracks):
         inside = (track.time >= span.start) & (track.time <= span.end)
-        memory = track.memory[inside]
-        slab = memory[:, SOFT] + memory[:, HARD]
-        held = np.nansum(track.allocated[inside], axis=1) if listed else np.zeros(0)
-        amount = slab - held if listed else memory[:, TOTAL] - memory[:, AVAILABLE] - memory[:, HARD]
-        column = _floor(track.time[inside], amount, span.width, numbers)
-        known = np.isfinite(column)
-        if known.mean() < LISTED:
+        alike.setdefault(np.where(inside, track.time // span.width, np.nan).tobytes(), []).append(place)
+    for cells, members in alike.items():
+        number = np.frombuffer(cells)
+        inside = np.isfinite(number)
+        if not inside.any():
             continue
-        nodes.append(track.node)
-        columns.append(np.interp(numbers, numbers[known], column[known]))
-        grown = UNEXPLAINED * _rise(held) if listed else _rise(memory[:, SOFT])
-        explained.append(max(grown, 0.0))
-        least.append(TIMES_MATERIAL * material_rate(track, settings) * (span.end - span.start))
-    stacked = np.stack(columns, axis=1) if columns else np.zeros((len(numbers), 0))
-    return _Panel(tuple(nodes), numbers * span.width, stacked, np.array(explained), np.array(least))
+        memory = np.stack([tracks[place].memory for place in members])[:, inside]
+        if listed:
+            held = np.stack([_held(tracks[place]) for place in members])[:, inside]
+            amount = memory[:, :, SOFT] + memory[:, :, HARD] - held
+            grown = UNEXPLAINED * _rises(held)
+        else:
+            amount, grown = (
+                memory[:, :, TOTAL] - memory[:, :, AVAILABLE] - memory[:, :, HARD],
+                _rises(memory[:, :, SOFT]),
+            )
+        starts = np.flatnonzero(np.diff(number[inside], prepend=np.nan))
+        at = (number[inside][starts] - numbers[0]).astype(np.intp)
+        amounts[np.ix_(members, at)] = floors(amount.T, starts).T
+        explained[members] = np.maximum(grown, 0.0)
+    known = np.isfinite(amounts)
+    kept = np.flatnonzero(known.mean(axis=1) >= LISTED)
+    for place in kept[~known[kept].all(axis=1)].tolist():
+        own = known[place]
+        amounts[place] = np.interp(numbers, numbers[own], amounts[place, own])
+    material = np.array([material_rate(tracks[place], settings) for place in kept.tolist()])
+    least = TIMES_MATERIAL * material * (span.end - span.start)
+    nodes = tuple(tracks[place].node for place in kept.tolist())
+    return _Panel(nodes, numbers * span.width, amounts[kept].T, explained[kept], least)
 
 
-def _floor(time: Floats, amount: Floats, width: float, numbers: Floats) -> Floats:
-    """[K] the least amount in each of the cells with these numbers; NaN where there is none."""
-    floor = np.full(len(numbers), np.inf)
-    known = np.isfinite(amount)
-    np.minimum.at(floor, (time[known] // width - numbers[0]).astype(np.intp), amount[known])
-    return np.where(np.isfinite(floor), floor, np.nan)
+def _held(track: Track) -> Floats:
+    """[T] bytes that the listed caches hold."""
+    held = track.allocated.sum(axis=1)
+    gaps = np.isnan(held)
+    held[gaps] = np.nansum(track.allocated[gaps], axis=1)
+    return np.asarray(held)
 
 
-def _rise(amount: Floats) -> float:
-    """What the median of the last quarter is above that of the first."""
-    few = max(len(amount) // 4, 1)
-    first, last = (float(medians(part[None])[0]) for part in (amount[:few], amount[-few:]))
-    return last - first if np.isfinite(amount).any() else 0.0
+def _rises(amount: Floats) -> Floats:
+    """[N] what the median of the last quarter of [N, T] is above that of the first; 0 where nothing is known."""
+    few = max(amount.shape[1] // 4, 1)
+    return np.where(np.isfinite(amount).any(axis=1), medians(amount[:, -few:]) - medians(amount[:, :few]), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
