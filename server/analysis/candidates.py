@@ -117,22 +117,15 @@ def _brief(part: Part) -> bool:
 
 def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
     """[S] bytes of a slab of each series' cache, about: what grows fast changes by more than one from cell to cell."""
-    sizes, known = np.zeros(len(rows)), dict[int, Floats]()
-    begins = np.flatnonzero(np.diff(rows, prepend=-1))
-    for row, mine in zip(rows[begins].tolist(), np.split(np.arange(len(rows)), begins[1:]), strict=True):
-        facts = panel.tracks[row].facts  # one tuple for all nodes that list the same
-        if id(facts) not in known:
-            known[id(facts)] = np.array([one.obj_size for one in facts], dtype=np.float64)
-        sizes[mine] = known[id(facts)][np.searchsorted(panel.places[row], columns[mine])]
-    return np.clip(OBJECTS * sizes, PAGE, LARGEST_SLAB)
+    return np.clip(OBJECTS * panel.sizes[rows, columns], PAGE, LARGEST_SLAB)
 
 
 def _active(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:
     """[K, S] the cells of the objects in use, in bytes. `rows` run upwards."""
     own, begins = np.unique(rows, return_index=True)
     picked = []
-    for row, mine in zip(own.tolist(), np.split(columns, begins[1:]), strict=True):
-        place = np.searchsorted(panel.places[row], mine)
+    for row, begin, end in zip(own.tolist(), begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
+        place = np.searchsorted(panel.places[row], columns[begin:end])
         picked.append(panel.tracks[row].active[part.buckets, place])
     y = np.concatenate(picked, axis=1)
     return floors(y, part.starts) if len(part.starts) < len(y) else y

@@ -50,6 +50,8 @@ class Panel:
     listed: Bools
     """[N, C] which caches each lists."""
     reclaimable: Bools
+    sizes: Floats
+    """[N, C] bytes of an object of each."""
     level: Floats
     """[N, C] bytes of what does not vary; of what varies, whatever it begins with; NaN where not listed."""
     material: Floats
@@ -79,19 +81,23 @@ def make_panel(tracks: Sequence[Track], width: float, settings: AnalysisSettings
     names = tuple(sorted({name for layout in layouts for name in layout}))
     index = {name: number for number, name in enumerate(names)}
     shape = (len(tracks), len(names))
-    listed, reclaimable, level = np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, np.nan)
+    listed, reclaimable = np.zeros(shape, bool), np.zeros(shape, bool)
+    sizes, level = np.zeros(shape), np.full(shape, np.nan)
+    facts = {id(track.facts): track.facts for track in tracks}  # one tuple for many nodes
+    size = {kind: np.array([one.obj_size for one in same], np.float64) for kind, same in facts.items()}
     places: list[Indices] = [np.zeros(0, np.intp)] * len(tracks)
     for layout, rows in layouts.items():
         to = np.array([index[name] for name in layout], dtype=np.intp)
         block = np.ix_(np.array(rows), to)
         listed[block] = True
         reclaimable[block] = np.stack([tracks[row].reclaimable for row in rows])
+        sizes[block] = [size[id(tracks[row].facts)] for row in rows]
         level[block] = np.stack([tracks[row].allocated[0] for row in rows])
         for row in rows:
             places[row] = to
     material = np.array([material_rate(track, settings) for track in tracks])
     stacks = tuple(_stack(np.frombuffer(number), rows, tracks, places) for number, rows in alike.items())
-    return Panel(tracks, names, tuple(places), listed, reclaimable, level, material, width, stacks)
+    return Panel(tracks, names, tuple(places), listed, reclaimable, sizes, level, material, width, stacks)
 
 
 def _stack(number: Floats, members: Sequence[int], tracks: Sequence[Track], places: Sequence[Indices]) -> Stack:
