@@ -103,7 +103,11 @@ def judge_alone(
                 known.nodes, known.tracks = len(nodes), tracks
                 width = reading.spans[0].width
                 known.uncut = [cells(track, start, end, width) for track in every]
-                known.coarse = [cells(track, start, end, width) for track in tracks if len(track.time)]
+                known.coarse = [
+                    own if track is whole else cells(track, start, end, width)
+                    for track, whole, own in zip(tracks, every, known.uncut, strict=True)
+                    if len(track.time)
+                ]
                 known.past = Past(known.coarse, width)
             panel = make_panel(tracks, reading.spans[0].width, settings)
             known.scans += [scan(panel, span, known.past) for span in reading.spans]

@@ -153,6 +153,9 @@ def _bytes(counts: Floats, columns: _Columns) -> Floats:
 def settled(track: Track) -> Track:
     """The track without its warm-up; a boot that is nothing else gives an empty track."""
     uptime = track.uptime
+    age = float(uptime.max()) if len(uptime) else np.nan
+    if np.isfinite(age) and uptime[0] >= warm_up_seconds(age):  # mostly, and soon said
+        return track
     if np.isnan(uptime).all():
         uptime = track.time - track.time[:1] if track.order else np.full(len(track.time), np.inf)
     age = float(np.nanmax(uptime)) if len(uptime) else np.inf
