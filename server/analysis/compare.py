@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from server.analysis.identity import fold
 from server.analysis.peers import robust_spread, robust_spreads, scales_to
 from server.analysis.study import Study
-from server.analysis.tracks import Track, make_tracks
+from server.analysis.tracks import Deferred, Track, make_tracks
 from server.analysis.trend import fit
 from server.analysis.types import Finding
 from server.analysis.windows import bucket_width, plan
@@ -151,7 +151,7 @@ def _narrowed(track: Track, name: str, wanted: str) -> Track:
         track,
         names=(wanted,),
         allocated=track.allocated[:, [column]],
-        active=track.active[:, [column]],
+        in_use=Deferred(lambda: track.active[:, [column]]),
         facts=(track.facts[column],),
         index={wanted: 0},
         reclaimable=track.reclaimable[[column]],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ __all__ = [
     "MEMORY_AVAILABLE",
     "MEMORY_TOTAL",
     "CacheFacts",
+    "Deferred",
     "Track",
     "cells",
     "make_tracks",
@@ -46,6 +48,21 @@ class CacheFacts:
     """True when no flag was given and `reclaimable` comes from the table of known caches."""
 
 
+class Deferred:
+    """An array that few ask for, worked out for the first who does."""
+
+    __slots__ = ("_value", "_work")
+
+    def __init__(self, work: Callable[[], Floats]) -> None:
+        self._work: Callable[[], Floats] | None = work
+        self._value: Floats = np.zeros(0)
+
+    def __call__(self) -> Floats:
+        if self._work is not None:
+            self._value, self._work = self._work(), None
+        return self._value
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """One boot of one node: T buckets, C caches; NaN means not listed."""
@@ -65,14 +82,20 @@ class Track:
     samples: Ints
     names: tuple[str, ...]
     allocated: Floats
-    """[T, C] the least allocated bytes in each bucket; `active` likewise."""
-    active: Floats
+    """[T, C] the least allocated bytes in each bucket."""
+    in_use: Deferred
+    """See `active`."""
     facts: tuple[CacheFacts, ...]
     index: Mapping[str, int] = field(default_factory=dict)
     reclaimable: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """[C] CacheFacts.reclaimable."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Of the node."""
+
+    @property
+    def active(self) -> Floats:
+        """[T, C] the least bytes of objects in use in each bucket."""
+        return self.in_use()
 
     @property
     def span(self) -> float:
@@ -172,7 +195,7 @@ def settled(track: Track) -> Track:
         memory=track.memory[kept],
         samples=track.samples[kept],
         allocated=track.allocated[kept],
-        active=track.active[kept],
+        in_use=Deferred(lambda: track.active[kept]),
     )
 
 
@@ -204,7 +227,7 @@ def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
                     boot.samples,
                     columns.names,
                     _bytes(boot.num_min, columns),
-                    _bytes(boot.active_min, columns),
+                    Deferred(partial(_bytes, boot.active_min, columns)),
                     columns.facts,
                     columns.index,
                     columns.reclaimable,
@@ -230,7 +253,7 @@ def cells(track: Track, start: float, end: float, width: float) -> Track:
         memory=track.memory[rows],
         samples=track.samples[rows],
         allocated=track.allocated[rows],
-        active=track.active[rows],
+        in_use=Deferred(lambda: track.active[rows]),
     )
     if len(first) == len(number):
         return part
@@ -242,5 +265,5 @@ def cells(track: Track, start: float, end: float, width: float) -> Track:
         memory=part.memory[last],
         samples=np.add.reduceat(part.samples, first),
         allocated=floors(part.allocated, first),
-        active=floors(part.active, first),
+        in_use=Deferred(lambda: floors(part.active, first)),
     )
