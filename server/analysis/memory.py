@@ -84,18 +84,27 @@ def memory_notes(
     span = plan(start, end)[0].spans[0]
     newest = {track.node: track for track in tracks if track.last and len(track.time)}
     chosen = [newest[node] for node in sorted(newest)]
-    outside = _panel(chosen, span, settings, listed=False)
-    unlisted = _panel(chosen, span, settings, listed=True)
+    alike = _alike(chosen, span)
+    material = np.array([material_rate(track, settings) for track in chosen])
+    outside, unlisted = (_panel(chosen, alike, material, span, listed=listed) for listed in (False, True))
     return _notes(group, outside, OUTSIDE) + _notes(group, unlisted, UNLISTED)
 
 
-def _panel(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, *, listed: bool) -> _Panel:
-    numbers = np.arange(span.start // span.width, span.end // span.width + 1)
-    amounts, explained = np.full((len(tracks), len(numbers)), np.nan), np.zeros(len(tracks))
+def _alike(tracks: Sequence[Track], span: Span) -> Mapping[bytes, list[int]]:
+    """Places of the tracks whose buckets lie in the same cells of the span, by the cells' numbers, NaN outside."""
     alike: dict[bytes, list[int]] = {}
     for place, track in enumerate(tracks):
-        inside = (track.time >= span.start) & (track.time <= span.end)
-        alike.setdefault(np.where(inside, track.time // span.width, np.nan).tobytes(), []).append(place)
+        number = track.time // span.width
+        number[(track.time < span.start) | (track.time > span.end)] = np.nan
+        alike.setdefault(number.tobytes(), []).append(place)
+    return alike
+
+
+def _panel(
+    tracks: Sequence[Track], alike: Mapping[bytes, list[int]], material: Floats, span: Span, *, listed: bool
+) -> _Panel:
+    numbers = np.arange(span.start // span.width, span.end // span.width + 1)
+    amounts, explained = np.full((len(tracks), len(numbers)), np.nan), np.zeros(len(tracks))
     for cells, members in alike.items():
         number = np.frombuffer(cells)
         inside = np.isfinite(number)
@@ -120,8 +129,7 @@ def _panel(tracks: Sequence[Track], span: Span, settings: AnalysisSettings, *, l
     for place in kept[~known[kept].all(axis=1)].tolist():
         own = known[place]
         amounts[place] = np.interp(numbers, numbers[own], amounts[place, own])
-    material = np.array([material_rate(tracks[place], settings) for place in kept.tolist()])
-    least = TIMES_MATERIAL * material * (span.end - span.start)
+    least = TIMES_MATERIAL * material[kept] * (span.end - span.start)
     nodes = tuple(tracks[place].node for place in kept.tolist())
     return _Panel(nodes, numbers * span.width, amounts[kept].T, explained[kept], least)
 

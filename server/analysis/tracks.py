@@ -109,12 +109,11 @@ class _Columns:
 
     names: tuple[str, ...]
     index: Mapping[str, int]
-    order: NDArray[np.intp]
-    """The rows, cache by cache; where each cache begins in it (`starts`), the bytes of their objects (`sizes`)."""
-    starts: NDArray[np.intp]
+    first: NDArray[np.intp]
+    """Each cache's first row, and the bytes of its objects (`sizes`)."""
     sizes: Floats
-    further: tuple[tuple[int, int], ...]
-    """What caches of several rows have beside their first: the cache, and the place in `order`."""
+    further: tuple[tuple[int, int, float], ...]
+    """What caches of several rows have beside their first: the cache, the row, the bytes of its objects."""
     facts: tuple[CacheFacts, ...]
     reclaimable: Bools
 
@@ -147,15 +146,13 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
                 not flags,
             )
         )
-    order = np.array([i for name in names for i in caches[name]], dtype=np.intp)
-    starts = np.cumsum([0, *(len(caches[name]) for name in names[:-1])]).astype(np.intp) if names else np.zeros(0, int)
-    sizes = np.array([rows[i].obj_size for i in order], dtype=np.float64)
-    further = [(k, int(starts[k]) + j) for k, name in enumerate(names) for j in range(1, len(caches[name]))]
+    first = np.array([caches[name][0] for name in names], dtype=np.intp)
+    sizes = np.array([rows[row].obj_size for row in first.tolist()], dtype=np.float64)
+    further = [(k, row, float(rows[row].obj_size)) for k, name in enumerate(names) for row in caches[name][1:]]
     return _Columns(
         names,
         {name: i for i, name in enumerate(names)},
-        order,
-        starts,
+        first,
         sizes,
         tuple(further),
         tuple(facts),
@@ -165,10 +162,9 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
 
 def _bytes(counts: Floats, columns: _Columns) -> Floats:
     """[T, C] bytes per cache from [T, R] objects per row; NaN only where no row of the cache is listed."""
-    first = columns.starts
-    total = counts.take(columns.order[first], axis=1) * columns.sizes[first]
-    for cache, place in columns.further:
-        own, more = total[:, cache], counts[:, columns.order[place]] * columns.sizes[place]
+    total = counts.take(columns.first, axis=1) * columns.sizes
+    for cache, row, size in columns.further:
+        own, more = total[:, cache], counts[:, row] * size
         total[:, cache] = np.where(np.isnan(own), more, own + np.where(np.isnan(more), 0.0, more))
     return total
 
