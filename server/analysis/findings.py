@@ -63,12 +63,17 @@ def lockstep(sign: Sign, others: Sequence[Track], settings: AnalysisSettings) ->
     like, rates = like[rates > least], rates[rates > least]
     names = [part.names[other] for other in like]
     fastest = np.zeros(len(names))
+    peers: dict[int, list[tuple[Floats, Floats, int]]] = {}
     for track in [track for track in others if track.node != sign.track.node][:MOST_PEERS] if names else ():
         peer = cells(track, sign.span.start, sign.span.end, sign.span.width)
         listed = [place for place, name in enumerate(names) if name in peer.index]
-        if listed and len(peer.time) >= 4:
-            trend = fit(peer.time, peer.allocated[:, [peer.index[names[place]] for place in listed]])
-            fastest[listed] = np.fmax(fastest[listed], np.abs(trend.rate))
+        if len(peer.time) >= FEWEST_CELLS:
+            of = peers.setdefault(len(peer.time), [])
+            of += ((peer.time, peer.allocated[:, peer.index[names[place]]], place) for place in listed)
+    for some in peers.values():
+        if some:
+            times, series = (np.stack([one[k] for one in some], axis=1) for k in (0, 1))
+            np.fmax.at(fastest, [place for _, _, place in some], np.abs(fit(times, series).rate))
     found = [
         Lockstep(name, float(rate) * 3600.0)
         for name, rate, most in zip(names, rates, fastest, strict=True)

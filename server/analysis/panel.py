@@ -63,8 +63,8 @@ class Panel:
 
 def material_rate(track: Track, settings: AnalysisSettings) -> float:
     """Bytes a second below which growth does not matter on this node."""
-    known = track.memory[:, MEMORY_TOTAL]
-    known = known[np.isfinite(known)]
+    total = track.memory[:, MEMORY_TOTAL]
+    known = total[-1:] if np.isfinite(total[-1:]).all() else total[np.isfinite(total)]
     if not len(known):
         return settings.material_bytes_per_hour / 3600.0
     return settings.material_fraction * float(known[-1]) / (30 * 86400.0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.follow import follows
-from server.analysis.medians import midst
+from server.analysis.medians import medians, midst
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
@@ -35,15 +35,18 @@ def onset(t: Floats, y: Floats) -> int:
     Least absolute deviations over all breaks; the flat part is the median of what lies before. 0 when the rise
     precedes the data. At least four cells lie after it.
     """
+    after, places = t[None, :] - t[:, None], np.arange(len(t))
+    bases = medians(np.where(places <= places[:, None], y, np.nan))
+    bases[0] = y[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = medians(np.where(places > places[:, None], (y - bases[:, None]) / after, np.nan))
+    rates[0] = theil_sen(t, y[:, None])[0]
+    bases[0] = midst(y - rates[0] * after[0])
+    before = y - bases[:, None]
+    before, since = np.abs(before), np.abs(before - rates[:, None] * after)
     best, cost = 0, np.inf
     for k in range(max(len(t) - 3, 1)):
-        base = midst(y[: k + 1]) if k else y[0]
-        after = t[k:] - t[k]
-        rate = midst((y[k + 1 :] - base) / after[1:]) if k < len(t) - 1 else 0.0
-        if k == 0:
-            rate = float(theil_sen(t, y[:, None])[0])
-            base = midst(y - rate * after)
-        total = float(np.abs(y[:k] - base).sum() + np.abs(y[k:] - base - rate * after).sum())
+        total = float(before[k, :k].sum() + since[k, k:].sum())
         if total < cost * 0.98:
             best, cost = k, total
     return best
