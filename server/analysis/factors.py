@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from server.analysis.medians import medians
 
-__all__ = ["companion_effect", "companions", "node_effects", "node_scales", "others_greatest"]
+__all__ = ["Moving", "companion_effect", "node_effects", "node_scales", "others_greatest"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -49,17 +49,22 @@ def others_greatest(swing: Floats) -> Floats:
     return np.where(np.isfinite(best), best, np.nan)
 
 
-def companions(y: Floats, column: int) -> Floats:
-    """How much each column of y [K, C] moves with one of them: the correlation of what their straight lines leave."""
-    t = np.linspace(-1.0, 1.0, len(y))
-    centred = y - y.mean(axis=0)
-    centred = centred - np.outer(t, (t[:, None] * centred).sum(axis=0) / (t**2).sum())
-    norm = np.sqrt((centred**2).sum(axis=0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        alike = (centred * centred[:, column, None]).sum(axis=0) / (norm * norm[column])
-    alike = np.where(np.isfinite(alike), alike, 0.0)
-    alike[column] = 0.0
-    return alike
+class Moving:
+    """What the straight lines of y [K, C] leave."""
+
+    def __init__(self, y: Floats) -> None:
+        t = np.linspace(-1.0, 1.0, len(y))
+        centred = y - y.mean(axis=0)
+        self._left = centred - np.outer(t, (t[:, None] * centred).sum(axis=0) / (t**2).sum())
+        self._norm = np.sqrt((self._left**2).sum(axis=0))
+
+    def companions(self, column: int) -> Floats:
+        """How much each column moves with one of them: the correlation of what the lines leave; 0 with itself."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alike = (self._left * self._left[:, column, None]).sum(axis=0) / (self._norm * self._norm[column])
+        alike = np.where(np.isfinite(alike), alike, 0.0)
+        alike[column] = 0.0
+        return alike
 
 
 def companion_effect(alike: Floats, relative: Floats, swing: Floats, own_swing: float) -> Floats:

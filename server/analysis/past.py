@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.factors import companions
+from server.analysis.factors import Moving
 from server.analysis.follow import node_load, without_load
 from server.analysis.medians import middle
 from server.analysis.shape import onset, slackens
@@ -45,6 +45,7 @@ class Past:
         for track in tracks:
             self._nodes.setdefault(track.node, []).append(track)
         self._alike: dict[tuple[str, str, str], Floats] = {}
+        self._moving: dict[int, Moving] = {}
         self._steps: dict[str, dict[str, float]] = {}
         self._bent: dict[tuple[str, str, str], float] = {}
         self._names = {name: k for k, name in enumerate(sorted({name for track in tracks for name in track.names}))}
@@ -189,7 +190,7 @@ class Past:
                 key = (node, boot, names[column])
                 known = self._alike.get(key)
                 if known is None:
-                    known = self._alike[key] = companions(track.allocated, track.index[names[column]])
+                    known = self._alike[key] = self._moving_of(track).companions(track.index[names[column]])
                 if track.names == names:
                     total, seen = total + known, seen + 1
                     continue
@@ -197,6 +198,12 @@ class Past:
                 total[place >= 0] += known[place[place >= 0]]
                 seen += place >= 0
         return np.where(seen > 0, total / np.maximum(seen, 1), 0.0)
+
+    def _moving_of(self, track: Track) -> Moving:
+        row = self._row[id(track)]
+        if row not in self._moving:
+            self._moving[row] = Moving(track.allocated)
+        return self._moving[row]
 
     def _cleaned(self, track: Track) -> Floats:
         """The track's allocated bytes [K, C] without what the nodes asked share besides a trend: no wander either."""

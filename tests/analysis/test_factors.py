@@ -7,8 +7,8 @@ import pytest
 
 from server.analysis.factors import (
     MOST_COMPANIONS,
+    Moving,
     companion_effect,
-    companions,
     node_effects,
     node_scales,
     others_greatest,
@@ -43,7 +43,7 @@ def test_companions_follow_the_same_load() -> None:
     rng = np.random.default_rng(2)
     load = rng.standard_normal(200)
     y = np.stack([load, 3 * load + 0.1 * rng.standard_normal(200), rng.standard_normal(200)], axis=1)
-    alike = companions(y, 0)
+    alike = Moving(y).companions(0)
     assert alike[0] == 0
     assert alike[1] > 0.9
     assert abs(alike[2]) < 0.4
