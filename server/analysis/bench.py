@@ -74,6 +74,7 @@ class Bench:
         self._surveyed, panel = surveyed, surveyed.panel
         self.peers = peers = _sample(surveyed)
         self.node = np.array([track.node for track in panel.tracks], dtype=object)
+        self._number = np.unique([track.node for track in panel.tracks], return_inverse=True)[1]
         self._place = np.full(len(panel.names), -1)
         self._place[wanted] = np.arange(len(wanted))
         at = np.ix_(peers, wanted)
@@ -121,25 +122,35 @@ class Bench:
         noise = np.hypot(np.maximum(error, 1.0), 0.5 * spread * length)
         return np.asarray(growth - np.maximum(median, 0.0) * length >= LEAST_SCORE * noise)
 
-    def compare(self, candidates: Candidates) -> Compared:
-        """Every candidate beside its peers, leaving out its own node."""
-        surveyed, rows, trend = self._surveyed, candidates.rows, candidates.trend
-        place = self._place[candidates.columns]
-        length, level = surveyed.length[rows, None], surveyed.first[rows, candidates.columns]
+    def compare(self, candidates: Candidates, always: Bools) -> tuple[Indices, Compared]:
+        """Candidates beside their peers but their own nodes: those that can reach LEAST_SCORE, and `always` [S]."""
+        surveyed, trend, rows = self._surveyed, candidates.trend, candidates.rows
+        place, length = self._place[candidates.columns], surveyed.length[rows, None]
+        level = surveyed.first[rows, candidates.columns]
         rate, levels = self._rate[:, place].T, self._level[:, place].T
-        rate[self.node[rows][:, None] == self.node[self.peers]] = np.nan
-        known = np.isfinite(rate)
+        rate[self._number[rows][:, None] == self._number[self.peers]] = np.nan
+        known: Bools = np.isfinite(rate)
         bigger = np.exp(surveyed.scale[rows, None] - surveyed.scale[self.peers])
         scales = scales_to(level[:, None], trend.noise[:, None], levels, self._noise[:, place].T, bigger)
         scales[~known] = np.nan
         median, spread = robust_spreads(rate * length * scales, self._error[:, place].T * length * scales)
-        alone = ~known.any(axis=1)
-        usual = np.where(alone, level, medians(levels * scales))
-        effect, base = surveyed.effect[rows], np.minimum(level, usual)
+        alone: Bools = np.logical_not(known.any(axis=1))
+        noise = np.hypot(np.maximum(trend.error, 1.0), np.where(alone, 0.0, spread))
+        left = trend.growth - np.where(alone, 0.0, np.maximum(median, 0.0))
+        kept = np.flatnonzero(always | (left >= LEAST_SCORE * noise))
+        known, alone, rows, scales = known[kept], alone[kept], rows[kept], scales[kept]
+        usual = np.where(alone, level[kept], medians(levels[kept] * scales))
+        effect, base = surveyed.effect[rows], np.minimum(level[kept], usual)
         theirs = medians(np.where(known, surveyed.effect[self.peers], np.nan))
         removed = np.maximum(effect - np.where(alone, 0.0, theirs), 0.0) * base
-        noise = np.hypot(np.maximum(trend.error, 1.0), np.where(alone, 0.0, spread))
-        best = (trend.growth - removed - np.where(alone, 0.0, np.maximum(median, 0.0))) / noise
-        return Compared(
-            known, medians(rate * length), median, spread, medians(scales), usual, removed, effect * base, best
+        return kept, Compared(
+            known,
+            medians(rate[kept] * length[kept]),
+            median[kept],
+            spread[kept],
+            medians(scales),
+            usual,
+            removed,
+            effect * base,
+            (left[kept] - removed) / noise[kept],
         )

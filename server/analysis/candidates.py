@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.panel import Panel
-from server.analysis.survey import BLOCKS, LARGEST, RISING, Part, Survey
-from server.analysis.trend import Trend, fit, floor_rise, floors, quantum, steps
+from server.analysis.survey import BLOCKS, DAY_LOST, FEWEST_SLABS, LARGEST, MOST_LOST, RISING, Part, Survey
+from server.analysis.trend import Trend, fit, floors, quantum, steps
 from server.analysis.windows import BRIEF
 
 __all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of"]
@@ -23,13 +23,9 @@ LEAST_SCORE = 3.0
 """Growth of less than so many times its uncertainty is not looked at further."""
 LEAST_KNOWN = 0.75
 """Share of a span's cells in which a series must be listed to have a trend."""
-FEWEST_SLABS = 4
-"""A growth of fewer slabs is not looked at further."""
 PAGE, LARGEST_SLAB, OBJECTS = 4096.0, 32768.0, 16
 """Bytes of the least slab and of the largest (eight pages unless the kernel is told otherwise, slub_max_order), and the
 objects that SLUB seeks to have in one (calculate_order in mm/slub.c: 16 with up to seven processors)."""
-MOST_LOST, DAY_LOST = 0.6, 0.4
-"""Of a growth: so much a leak may have fallen by on the way, and over a whole day."""
 LEAST_IN_USE = 0.5
 """Of a growth: so much must be of objects in use."""
 TOGETHER = 2000
@@ -60,11 +56,13 @@ class Candidates:
         """The trends with what the nodes share left in."""
         return fit(self.part.t, self.part.y[:, self.series], self.slab, faster=_brief(self.part))
 
-    def in_use(self, panel: Panel) -> tuple[Candidates, Floats]:
-        """Those whose objects in use grow, too, and by how many bytes."""
-        growth = fit(self.part.t, _active(panel, self.part, self.rows, self.columns)).growth
-        kept = ~(growth < LEAST_IN_USE * self.trend.growth)
-        return self.take(kept), growth[kept]
+    def active(self, panel: Panel) -> Floats:
+        """[S] by how many bytes the objects in use grow; see `lasting`."""
+        return fit(self.part.t, _active(panel, self.part, self.rows, self.columns)).growth
+
+    def lasting(self, active: Floats) -> Bools:
+        """[S] whether so much growth of objects in use is enough."""
+        return np.asarray(~(active < LEAST_IN_USE * self.trend.growth))
 
 
 def candidates_of(surveyed: Survey, chosen: Iterable[Indices]) -> list[Candidates]:
@@ -81,9 +79,7 @@ def candidates_of(surveyed: Survey, chosen: Iterable[Indices]) -> list[Candidate
 
 def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidates]:
     t, y = part.t, surveyed.curves.cleaned(part.block(chosen))
-    rise, slab = floor_rise(y), quantum(part.y[:, chosen])
-    likely = (rise > 0) & (rise >= FEWEST_SLABS * slab)  # no growth exceeds the floor's rise
-    chosen, y, slab = chosen[likely], y[:, likely], slab[likely]
+    slab = quantum(part.y.take(chosen, axis=1))
     trend = fit(t, y, slab, faster=_brief(part))
     kept = trend.growth > LEAST_SCORE * trend.error
     kept &= np.isfinite(y).mean(axis=0) >= LEAST_KNOWN

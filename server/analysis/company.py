@@ -22,7 +22,7 @@ def company(one: Fit, column: int, usual: Floats) -> int:
     """How many other caches of the node grew with this one: along its curve, by a like share of their level or more.
 
     A leak is alone, or nearly (its lockstep caches); a task that starts, a backup, a surge of requests moves many.
-    `usual` [C] is what each grew by over its level on the peers meanwhile: what all nodes do is no company.
+    `usual` [C] is what each grew by over its level on the peers meanwhile, at least 0: what all do is no company.
     """
     like = one.curves().like(one.cells().allocated[:, column])
     with_it = _rises(one, like, usual, _share(one, column, usual))
@@ -50,7 +50,7 @@ def _share(one: Fit, column: int, usual: Floats) -> float:
 
 
 def _beyond(one: Fit, usual: Floats) -> Floats:
-    return np.asarray((one.last - one.first) / np.maximum(one.first, 1.0) - np.maximum(np.nan_to_num(usual), 0.0))
+    return np.asarray((one.last - one.first) / np.maximum(one.first, 1.0) - usual)
 
 
 def _rises(one: Fit, like: Floats, usual: Floats, share: float) -> NDArray[np.bool_]:

@@ -48,7 +48,7 @@ def _tides(y: Floats, begin: Floats, node: Indices) -> Floats:
     place = np.arange(len(told)) - np.repeat(np.cumsum(each) - each, each)
     full = np.full((count, len(y), int(each.max(initial=0))), np.nan)
     full[node[told], :, place] = (y[:, told] / begin[told]).T
-    level = medians(full.reshape(-1, full.shape[2])).reshape(count, len(y))
+    level = medians(full.reshape(count * len(y), full.shape[2])).reshape(count, len(y))
     return np.where((each >= FEWEST)[:, None], level, np.nan)
 
 

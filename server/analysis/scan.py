@@ -141,7 +141,7 @@ def _grown_by(panel: Panel, found: Sequence[Candidates], asked: Bools) -> Indice
     for one in found:
         some = one.take(asked[one.columns])
         if len(some.rows):
-            np.add.at(count, some.in_use(panel)[0].columns, 1)
+            np.add.at(count, some.columns[some.lasting(some.active(panel))], 1)
     return count
 
 
@@ -165,20 +165,17 @@ class _Signs:
         trend = candidates.trend
         can = self._bench.can(candidates.rows, candidates.columns, trend.growth, trend.error)
         candidates = candidates.take(common[candidates.columns] | can)
-        if not len(candidates.rows):
-            return []
-        candidates, active = candidates.in_use(self._surveyed.panel)
-        if not len(candidates.rows):
-            return []
-        compared, always = self._bench.compare(candidates), common[candidates.columns]
+        kept, compared = self._bench.compare(candidates, common[candidates.columns])
+        candidates = candidates.take(kept)
+        always = common[candidates.columns]
         wander = self._scales.wander(candidates, compared, always | (compared.best >= LEAST_SCORE))
         likely = np.flatnonzero(always | (self._bench.most(candidates, compared, wander) >= LEAST_SCORE))
-        candidates, compared, active, always = (
-            candidates.take(likely),
-            compared.take(likely),
-            active[likely],
-            always[likely],
-        )
+        if not len(likely):
+            return []
+        active = candidates.take(likely).active(self._surveyed.panel)
+        lasting = candidates.take(likely).lasting(active)
+        likely, active = likely[lasting], active[lasting]
+        candidates, compared, always = candidates.take(likely), compared.take(likely), always[likely]
         weighed = self._scales.weigh(candidates, compared, active, wander[likely], always)
         # How a growth looks to one who sees this node only matters where the whole window tells of the fleet.
         lone = candidates.lone() if self._span.whole and not self._span.ended else candidates.trend
@@ -325,11 +322,12 @@ class _Signs:
         return max(with_it - usual_company(one, column, usually, some), 0.0)
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
-        """What each cache of a node grew by over its level on the median peer; NaN where none lists it."""
+        """What each cache of a node grew by over its level on the median peer; no less than 0."""
         columns = self._surveyed.panel.places[one.row]
         key = (id(columns), chosen.tobytes())
         if key not in self._usual:
-            self._usual[key] = medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
+            grown = medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
+            self._usual[key] = np.fmax(grown, 0.0)
         return self._usual[key]
 
 

@@ -76,7 +76,7 @@ class Shared:
         outside = not len(block.columns) or at.min() < 0 or at.max() >= len(self._cube)
         if len(self._members) <= FEWEST or outside:
             return block.y
-        curve = self._common[np.ix_(at, block.columns)]
+        curve = self._common[at].take(block.columns, axis=1)
         few = np.flatnonzero(~self._many[block.columns])
         if len(few):
             others, rows = self._cube[np.ix_(at, block.columns[few])], block.rows[few]
@@ -88,13 +88,16 @@ class Shared:
         follows = np.flatnonzero(power > 0)
         if not len(follows):
             return block.y
-        y, curve = block.y[:, follows], curve[:, follows]
+        y, curve = block.y.take(follows, axis=1), curve.take(follows, axis=1)
         share = (detrended(y) * curve).sum(axis=0) / power[follows]
         least = np.fmin.reduce(y, axis=0)  # what a leak has added since follows no load
         level = np.where(least > 0, least, np.abs(y).mean(axis=0))
         share = np.clip(np.where(np.isnan(share), 0.0, share), 0.0, MOST * level)
+        y -= np.where(np.isnan(share), 0.0, share) * curve
+        if len(follows) == len(power):
+            return y
         result = block.y.copy()
-        result[:, follows] -= np.where(np.isnan(share), 0.0, share) * curve
+        result[:, follows] = y
         return result
 
 

@@ -15,10 +15,22 @@ from server.analysis.panel import Panel, Stack, material_rate
 from server.analysis.reclaim import beyond
 from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track, cells
-from server.analysis.trend import block_floors, floor_rise, floors, spread_of
+from server.analysis.trend import block_floors, drawdown, floor_rise, floors, quantum, spread_of
 from server.analysis.windows import DAY, Span
 
-__all__ = ["BLOCKS", "LARGEST", "RISING", "Fit", "Part", "Survey", "material_rate", "survey"]
+__all__ = [
+    "BLOCKS",
+    "DAY_LOST",
+    "FEWEST_SLABS",
+    "LARGEST",
+    "MOST_LOST",
+    "RISING",
+    "Fit",
+    "Part",
+    "Survey",
+    "material_rate",
+    "survey",
+]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -28,6 +40,10 @@ BLOCKS = 6
 """Parts of a span in which a leak's floor must go on rising."""
 LARGEST, RISING = 0.6, 0.6
 """A rise of which one increment between blocks is more than this share, or fewer increments rise, is a step."""
+MOST_LOST, DAY_LOST = 0.6, 0.4
+"""Of a growth: so much a leak may have fallen by on the way, and over a whole day."""
+FEWEST_SLABS = 4
+"""A growth of fewer slabs is not looked at further."""
 FEWEST_CELLS, FEWEST_SAMPLES = 8, 10
 MOST_SHARING = 32
 """Nodes that are asked for what all have in common: more would cost and add nothing."""
@@ -57,9 +73,9 @@ class Part:
     width: float
     """Seconds; of the cells."""
 
-    def block(self, series: Indices | Bools) -> Block:
+    def block(self, series: Indices) -> Block:
         """Some of the series."""
-        return Block(self.t / self.width, self.y[:, series], self.rows[series], self.columns[series])
+        return Block(self.t / self.width, self.y.take(series, axis=1), self.rows[series], self.columns[series])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +128,7 @@ class Survey:
     """What the nodes' series of one cache have in common besides a trend."""
     parts: tuple[Part, ...]
     candidates: tuple[Indices, ...]
-    """The series of each part whose floor rises enough, and in more than one step."""
+    """The series of each part whose floor rises by enough, in more than one step, and keeps it."""
     rises: tuple[Floats, ...]
     """What the floor of each of them rose by (see trend.floor_rise)."""
     first: Floats
@@ -172,15 +188,25 @@ def _shared(panel: Panel, parts: tuple[Part, ...], judged: Indices, length: Floa
     _, first = np.unique([panel.tracks[row].node for row in chosen.tolist()], return_index=True)
     members = chosen[first]
     members = members[np.linspace(0, len(members) - 1, min(len(members), MOST_SHARING)).round().astype(np.intp)]
-    return Shared((part.block(np.isin(part.rows, members)) for part in parts), members, panel.listed[members])
+    blocks = (part.block(np.flatnonzero(np.isin(part.rows, members))) for part in parts)
+    return Shared(blocks, members, panel.listed[members])
 
 
-def _stepless(part: Part, curves: Shared, chosen: Indices) -> tuple[Indices, Floats]:
-    """Those of the part's series that rise in more than one step, and by how much their floors do."""
+def _steady(part: Part, curves: Shared, chosen: Indices, most_lost: float) -> tuple[Indices, Floats]:
+    """Those of the part's series that rise by some slabs, in more than one step, and keep it; what their floors rise.
+
+    A growth is never more than the floor's rise: what is too little for a rise, or falls too much for it, is so for the
+    growth.
+    """
     y = curves.cleaned(part.block(chosen))
     largest, rising = spread_of(block_floors(y, min(BLOCKS, len(part.t) // 2)))
-    kept = (largest <= LARGEST) & (rising >= RISING)
-    return chosen[kept], floor_rise(y)[kept]
+    kept = np.flatnonzero((largest <= LARGEST) & (rising >= RISING))
+    y = y.take(kept, axis=1)
+    rise = floor_rise(y)
+    lasts = np.flatnonzero((rise > 0) & (drawdown(y) <= most_lost * rise))
+    kept, rise = chosen[kept[lasts]], rise[lasts]
+    enough = rise >= FEWEST_SLABS * quantum(part.y.take(kept, axis=1))
+    return kept[enough], rise[enough]
 
 
 def survey(panel: Panel, span: Span) -> Survey:
@@ -216,7 +242,8 @@ def survey(panel: Panel, span: Span) -> Survey:
         usual = 2 * varies.sum(axis=0) >= len(judged)
         scale[judged] = node_scales(first[judged][:, usual])
     curves = _shared(panel, parts, judged, length)
-    found = [_stepless(part, curves, chosen) for part, chosen in zip(parts, rising, strict=True)]
+    lost = DAY_LOST if full else MOST_LOST
+    found = [_steady(part, curves, chosen, lost) for part, chosen in zip(parts, rising, strict=True)]
     candidates, rises = tuple(series for series, _ in found), tuple(rise for _, rise in found)
     return Survey(
         panel, span, full, judged, curves, parts, candidates, rises, first, last, relative, swing, length, effect, scale

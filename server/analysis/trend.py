@@ -15,6 +15,7 @@ __all__ = [
     "Trend",
     "block_floors",
     "convex",
+    "drawdown",
     "fit",
     "floor_rise",
     "floors",
@@ -209,7 +210,11 @@ def steps(t: Floats, y: Floats, blocks: int) -> Steps:
     early, late = theil_sen(t[: half + 1], y[: half + 1]), theil_sen(t[half:], y[half:])
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(early > 0, late / early, np.where(late > 0, np.inf, 0.0))
-    filled = np.where(np.isnan(y), -np.inf, y)
-    peak = np.maximum.accumulate(filled, axis=0)
+    return Steps(rising, largest, ratio, drawdown(y))
+
+
+def drawdown(y: Floats) -> Floats:
+    """The deepest fall of each column of y [K, C] below an earlier level."""
+    peak = np.maximum.accumulate(np.where(np.isnan(y), -np.inf, y), axis=0)
     drop = np.where(np.isnan(y), 0.0, peak - np.where(np.isnan(y), peak, y))
-    return Steps(rising, largest, ratio, drop.max(axis=0))
+    return np.asarray(drop.max(axis=0))

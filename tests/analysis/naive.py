@@ -13,6 +13,7 @@ __all__ = [
     "curve",
     "floor_rise",
     "jumps",
+    "keeps",
     "known_median",
     "look",
     "quantum",
@@ -160,3 +161,12 @@ def upward_bend(t: Sequence[float], y: Sequence[float]) -> list[float]:
 def centred(y: Sequence[float]) -> list[float]:
     """y less its mean."""
     return [b - sum(y) / len(y) for b in y]
+
+
+def keeps(raw: list[float], cleaned: list[float], lost: float) -> bool:
+    """Whether the floor rises by four of the least changes or more, and never falls by more than that share of it."""
+    rise = floor_rise(cleaned)
+    known = [v for v in cleaned if not math.isnan(v)]
+    fall = max(max(known[: k + 1]) - v for k, v in enumerate(known))
+    steps = [abs(b - a) for a, b in pairwise(raw) if abs(b - a) > 0]
+    return rise > 0 and fall <= lost * rise and rise >= 4 * min(steps, default=0.0)
