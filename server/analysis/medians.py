@@ -9,13 +9,21 @@ __all__ = ["column_medians", "medians", "middle", "midst"]
 
 Floats = NDArray[np.float64]
 
+WIDE = 128
+"""Values, from which on to part a row in two is faster than to sort it."""
+
 
 def medians(values: Floats) -> Floats:
     """[N] the median of every row of [N, K], NaN left out; NaN where a row has nothing else."""
     rows, length = values.shape
     if not length:
         return np.full(rows, np.nan)
-    ordered = np.array(values, order="C")
+    ordered, half = np.array(values, order="C"), length // 2
+    if length >= WIDE:
+        ordered.partition(half, axis=1)
+        if not np.isnan(ordered[:, half:]).any():
+            lower = ordered[:, half] if length % 2 else ordered[:, :half].max(axis=1)
+            return np.asarray((lower + ordered[:, half]) / 2)
     ordered.sort(axis=1)  # NaN comes last
     if not np.isnan(ordered[:, -1]).any():
         return np.asarray((ordered[:, (length - 1) // 2] + ordered[:, length // 2]) / 2)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.analysis.medians import column_medians, medians, middle
+from server.analysis.medians import WIDE, column_medians, medians, middle
 from tests.analysis import naive
 from tests.analysis.series import Floats
 
@@ -23,6 +23,14 @@ def test_medians_equal_their_naive_version(values: Floats) -> None:
     before = values.copy()
     assert medians(values).tolist() == pytest.approx([naive.known_median(row) for row in values.tolist()], nan_ok=True)
     np.testing.assert_array_equal(values, before)
+
+
+@pytest.mark.parametrize("length", [WIDE, WIDE + 1, 2 * WIDE])
+@pytest.mark.parametrize("gaps", [0, 1, WIDE - 1])
+def test_medians_of_long_rows(length: int, gaps: int) -> None:
+    values = np.random.default_rng(length).normal(size=(5, length)).round(1)
+    values[2, :gaps] = np.nan
+    assert medians(values).tolist() == [naive.known_median(row) for row in values.tolist()]
 
 
 @settings(deadline=None, derandomize=True)
