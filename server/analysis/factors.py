@@ -44,8 +44,10 @@ def others_greatest(swing: Floats) -> Floats:
     if len(swing) < 2:
         return np.full_like(swing, np.nan)
     known = np.where(np.isnan(swing), -np.inf, swing)
-    two = np.sort(np.partition(known, -2, axis=0)[-2:], axis=0)
-    best = np.where((known == two[1]) & (two[1] > two[0]), two[0], two[1])
+    greatest = known.max(axis=0)
+    own = known == greatest
+    own &= own.sum(axis=0) == 1
+    best = np.where(own, np.where(own, -np.inf, known).max(axis=0), greatest)
     return np.where(np.isfinite(best), best, np.nan)
 
 

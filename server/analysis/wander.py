@@ -115,18 +115,17 @@ def _gaps(t: Floats) -> Floats:
     return np.asarray(t[j] - t[i])
 
 
-def _change(t: Floats, y: Floats, lag: float) -> Floats:
-    """From each cell to the first that is so many seconds later, nearly."""
-    later = np.searchsorted(t, t + lag * NEARLY)
-    inside = later < len(t)
-    return np.asarray(y[later[inside]] - y[inside])
-
-
 def _moves(t: Floats, y: Floats, lag: float) -> tuple[Floats, Floats, Floats]:
-    """Means [C] of every cache's changes over so many seconds, of their squares, of the falls'; NaN if none."""
-    change = _change(t, y, lag)
+    """Means [C] of every cache's changes over so many seconds, of their squares, of the falls'; NaN if none.
+
+    Changes are from each cell to the first that is so many seconds later, nearly.
+    """
+    later = np.searchsorted(t, t + lag * NEARLY)
+    later = later[later < len(t)]
+    change = y[later] - y[: len(later)]
     known = np.isfinite(change)
-    change = np.where(known, change, 0.0)
+    if not known.all():
+        change = np.where(known, change, 0.0)
     with np.errstate(invalid="ignore"):
         count = known.sum(axis=0)
         sums = (part.sum(axis=0) for part in (change, change**2, np.minimum(change, 0.0) ** 2))
