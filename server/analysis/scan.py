@@ -207,12 +207,10 @@ class _Signs:
         removed, together = float(weighed.removed[k]), float(weighed.together[k])
         wander, own_wander = float(weighed.wander[k]), float(weighed.own_wander[k])
         noise, excess, score = float(weighed.noise[k]), float(weighed.excess[k]), float(weighed.score[k])
-        short, before = bool(weighed.short[k]), None
+        short = bool(weighed.short[k])
         with_it = self._company(one, column, chosen) if short and score >= LEAST_SCORE else 0.0
         doubt = 1.0 + COMPANY_WEIGHT * with_it
         score /= doubt
-        if not self._span.whole:
-            before = self._past.highest(track.node, track.boot, cache, self._span.start)
         evidence: dict[str, float | str | None] = {
             "window_seconds": round(length, 3),
             "floor_before": level,
@@ -253,15 +251,16 @@ class _Signs:
             company(one, column, np.zeros(len(track.names))) if short and always else 0,
             evidence=evidence,
         )
-        sign.failed = self._failed(sign, one, column, before)
+        sign.failed = self._failed(sign, one, column)
         return sign
 
-    def _failed(self, sign: Sign, one: Fit, column: int, before: float | None) -> tuple[str, ...]:
+    def _failed(self, sign: Sign, one: Fit, column: int) -> tuple[str, ...]:
         """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth."""
         if sign.score < LEAST_SCORE and (self._span.ended or not self._span.whole):
             return ("score",)
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
+        before = None if self._span.whole else self._past.highest(*key, self._span.start)
         lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
         gates = {
             "material": sign.excess / one.length < one.material,
