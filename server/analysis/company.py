@@ -14,23 +14,23 @@ __all__ = ["company", "usual_company"]
 
 Floats = NDArray[np.float64]
 
-LIKENESS, SHARE, LEAST = 0.7, 0.4, 4 * 4096.0
-"""What grows with a cache: correlation of the floors, least share of its growth over level, least bytes."""
+LIKENESS, CLOSELY, SHARE, LEAST = 0.7, 0.95, 0.4, 4 * 4096.0
+"""What grows with one: correlation of the floors, and with a straight one, share of its growth over level, bytes."""
 
 
-def company(one: Fit, column: int, usual: Floats) -> int:
+def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> int:
     """How many other caches of the node grew with this one: along its curve, by a like share of their level or more.
 
     A leak is alone, or nearly (its lockstep caches); a task that starts, a backup, a surge of requests moves many.
     `usual` [C] is what each grew by over its level on the peers meanwhile, at least 0: what all do is no company.
     """
-    like = one.curves().like(one.cells().allocated[:, column])
+    like = one.curves().like(one.cells().allocated[:, column]) >= (CLOSELY if straight else LIKENESS)
     with_it = _rises(one, like, usual, _share(one, column, usual))
     with_it[column] = False
     return int(with_it.sum())
 
 
-def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit]) -> float:
+def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit], *, straight: bool = False) -> float:
     """How many caches of the median peer rise along this one's curve so much, by chance. Arguments as above."""
     part = one.cells()
     y = part.allocated[:, column]
@@ -38,7 +38,7 @@ def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit]) ->
     place = one.track.index
     for peer in peers:
         curve = np.interp(peer.cells().time, part.time[known], y[known])
-        like, own = peer.curves().like(curve), usual
+        like, own = peer.curves().like(curve) >= (CLOSELY if straight else LIKENESS), usual
         if peer.track.names is not one.track.names:
             own = np.array([usual[place[name]] if name in place else 0.0 for name in peer.track.names])
         counts.append(int(_rises(peer, like, own, share).sum()))
@@ -53,6 +53,6 @@ def _beyond(one: Fit, usual: Floats) -> Floats:
     return np.asarray((one.last - one.first) / np.maximum(one.first, 1.0) - usual)
 
 
-def _rises(one: Fit, like: Floats, usual: Floats, share: float) -> NDArray[np.bool_]:
-    rises = (like >= LIKENESS) & (one.last - one.first >= LEAST) & (_beyond(one, usual) >= share)
+def _rises(one: Fit, like: NDArray[np.bool_], usual: Floats, share: float) -> NDArray[np.bool_]:
+    rises = like & (one.last - one.first >= LEAST) & (_beyond(one, usual) >= share)
     return np.asarray(rises)

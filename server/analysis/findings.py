@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -109,10 +110,20 @@ def gather(
             if sign.cache in taken:
                 continue
             also = tuple(one for one in lockstep(sign, others, settings) if one.cache not in taken)
+            if "material" in sign.failed and not _matters(sign, also, settings):
+                continue
             taken.update(one.cache for one in also)
             taken.add(sign.cache)
             leaks.append(Leak(sign, earlier, also, q, strong))
     return leaks
+
+
+def _matters(sign: Sign, also: Sequence[Lockstep], settings: AnalysisSettings) -> bool:
+    """Whether a cache that grows too slowly to matter does so with its lockstep caches that can't be reclaimed."""
+    lazy = {name for name, facts in zip(sign.track.names, sign.track.facts, strict=True) if facts.reclaimable}
+    others = sum(one.bytes_per_hour for one in also if one.cache not in lazy) / 3600.0
+    own = sign.excess / float(sign.evidence["window_seconds"] or math.inf)
+    return own + others >= material_rate(sign.track, settings)
 
 
 def goes_on(sign: Sign, coarse: Sequence[Track]) -> bool:

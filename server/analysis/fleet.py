@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.fdr import chance, q_values
 from server.analysis.follow import node_load
+from server.analysis.panel import material_rate
+from server.analysis.past import Past
 from server.analysis.scan import COMPANY_WEIGHT, FINDING_SCORE, FLEET_SHARE, MOST_NODE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
@@ -23,6 +26,8 @@ SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 more, which may be nothing but that rise."""
 WEAK, SURELY = 1 / 3, 2.0
 """Of its least score: a node's growth that counts for the fleet's if the median node's is so many times beyond it."""
+ASKED = 8
+"""Nodes, about, that are asked whether their cache fills."""
 HARMLESS = frozenset({"peers", "material"})
 """Gates that a node's growth need not pass to count for the fleet's: they compare it with the fleet itself."""
 
@@ -38,6 +43,8 @@ def own_limit(sign: Sign) -> float:
     """The least of a sign's growth over its own noise with which it counts for the fleet's."""
     if not sign.short:
         return FINDING_SCORE
+    if not sign.span.whole:
+        return SHORT_FLEET_SCORE
     return RISE_SCORE if sign.span.end - sign.span.start >= RISE else SHORT_FLEET_SCORE
 
 
@@ -49,7 +56,7 @@ def grown_alike(signs: Sequence[Sign], share: float = 1.0) -> dict[str, dict[str
     """
     grown: dict[str, dict[str, Sign]] = {}
     for sign in signs:
-        if not sign.span.whole or sign.span.ended or set(sign.failed) - HARMLESS:
+        if not sign.span.of_all or set(sign.failed) - HARMLESS:
             continue
         least = own_limit(sign) * (1.0 if sign.short else share)
         if sign.together > MOST_NODE * sign.growth or _own_score(sign) < least:
@@ -68,15 +75,18 @@ def _preference(sign: Sign) -> tuple[bool, float]:
 def fleet_findings(
     signs: Sequence[Sign],
     listing: Mapping[str, set[str]],
+    past: Past,
     end: float,
     settings: AnalysisSettings,
-) -> tuple[list[Finding], set[tuple[str, str]]]:
-    """The fleet's findings, and the (node, cache) pairs that they speak for.
+) -> tuple[list[Finding], list[Finding], set[tuple[str, str]]]:
+    """The fleet's findings, what is only watched, and the (node, cache) pairs that they speak for.
 
     FLEET_SHARE of the nodes that list a cache show its growth beyond the limit, or weakly and the median node surely.
+    What fills on them, by the median of ASKED nodes, is watched.
     """
     grown = grown_alike(signs, WEAK)
     findings: list[Finding] = []
+    watch: list[Finding] = []
     covered: set[tuple[str, str]] = set()
     for cache in sorted(grown):
         nodes = grown[cache]
@@ -90,13 +100,21 @@ def fleet_findings(
         q = float(q_values([chance(score, short=short)], len(listing))[0])
         if score < least or q > settings.q_limit:
             continue
-        covered.update((node, cache) for node in nodes)
         grew = [nodes[name] for name in sorted(nodes)]
-        findings.append(_finding(cache, grew, len(listing[cache]), end, score, q))
-    return findings, covered
+        if np.median([sign.rate / material_rate(sign.track, settings) for sign in grew]) < 1.0:
+            continue
+        covered.update((node, cache) for node in nodes)
+        found = _finding(cache, grew, len(listing[cache]), past, end, score, q)
+        asked = grew[:: max(1, len(grew) // ASKED)]
+        bent = np.median([past.bent(sign.track.node, sign.track.boot, cache) for sign in asked])
+        if bent > 1.0:
+            watch.append(replace(found, evidence={**found.evidence, "not_passed": "bends"}))
+        else:
+            findings.append(found)
+    return findings, watch, covered
 
 
-def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float, score: float, q: float) -> Finding:
+def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: float, score: float, q: float) -> Finding:
     ordered = sorted(signs, key=lambda sign: (sign.rate, sign.track.node))
     middle = ordered[len(ordered) // 2]
     rate = float(np.median([sign.rate for sign in signs])) * 3600.0
@@ -109,8 +127,9 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float, score: 
     part = cells(middle.track, middle.span.start, middle.span.end, middle.span.width)
     y = part.allocated[:, part.index[cache]]
     kept = np.isfinite(y)
-    t, y = part.time[kept], y[kept]
+    t, y = (part.time[kept], y[kept]) if middle.span.whole else past.series(middle.track.node, middle.track.boot, cache)
     first = onset(t, y)
+    load = node_load(part.active[kept][first:], part.index[cache]) if middle.span.whole else None
     since, growth = float(t[first]), float(np.median([max(sign.growth, 0.0) for sign in signs]))
     exhausted = min(gone) if gone else None
     text = describe(
@@ -139,7 +158,7 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, end: float, score: 
         peer_bytes_per_hour=None,
         score=score,
         q_value=q,
-        shape=shape_of(t[first:], y[first:], node_load(part.active[kept][first:], part.index[cache])),
+        shape=shape_of(t[first:], y[first:], load),
         since=since,
         since_open=first == 0,
         exhausts_at=exhausted,

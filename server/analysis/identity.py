@@ -39,10 +39,12 @@ _RECLAIMABLE = re.compile(
 )
 """Caches with SLAB_RECLAIM_ACCOUNT or a shrinker, and those whose objects live and die with such an inode or page."""
 _LAZY = re.compile(
-    r"^(?:lsm_inode_cache|selinux_inode_security|iint_cache|ima_iint_cache|xfs_ili|xfs_ifork|vmap_area|iommu_iova)$"
+    r"^(?:lsm_inode_cache|selinux_inode_security|iint_cache|ima_iint_cache|jbd2_inode|xfs_ili|xfs_ifork"
+    r"|vmap_area|iommu_iova)$"
 )
 """Not accounted as reclaimable, but given back late and not lost: with the inode that each object belongs to
-(security_inode_free in security/security.c, xfs_inode_free_callback in fs/xfs/xfs_icache.c), once so many areas wait to
+(security_inode_free in security/security.c, ext4_clear_inode in fs/ext4/super.c, xfs_inode_free_callback in
+fs/xfs/xfs_icache.c), once so many areas wait to
 be unmapped (lazy_max_pages in mm/vmalloc.c), or from per-CPU magazines that fill first (drivers/iommu/iova.c)."""
 _BOUNDED = re.compile(r"^(?:vmap_area|iommu_iova)$")
 LATE_MOST = 16 * 2.0**20

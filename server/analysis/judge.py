@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from common.times import format_time
+from server.analysis.choice import choose
 from server.analysis.cohort import split_cohorts
 from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather, goes_on
@@ -14,20 +15,15 @@ from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
 from server.analysis.panel import make_panel
 from server.analysis.past import Past
-from server.analysis.scan import Scan, Sign, scan
+from server.analysis.scan import Scan, scan
 from server.analysis.sentence import span_text
-from server.analysis.steady import Alone, is_sure, verdict
+from server.analysis.steady import Alone, verdict
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
-from server.analysis.windows import BRIEF, plan
+from server.analysis.windows import plan
 from server.buckets import NodeSeries, Source
 
-__all__ = ["WATCH_SCORE", "judge", "judge_alone"]
-
-WATCH_SCORE, BRIEF_WATCH = 5.0, 3.5
-"""Least score (see Sign.score) of a row in `watch`, and in windows under windows.BRIEF."""
-SOFT = frozenset({"peers", "reclaimable", "stopped", "bends", "fills"})
-"""Gates which a sign in `watch` need not have passed."""
+__all__ = ["judge", "judge_alone"]
 
 
 @dataclass(slots=True)
@@ -156,15 +152,6 @@ def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def _preference(sign: Sign) -> tuple[bool, bool, float]:
-    """Of several spans that show one leak: those that reach the window's end, that are sure, then the longest.
-
-    A leak that began two hours ago shows in the last four hours, too, but there unevenly.
-    """
-    sure = is_sure(sign.score, float(sign.evidence["largest_step"] or 0.0), reclaimable=sign.facts.reclaimable)
-    return not sign.span.ended, sure, sign.span.end - sign.span.start
-
-
 def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[list[Finding], list[Finding], list[Note]]:
     """Findings, watch, and notes on caches that part the group."""
     signs = [sign for one in group.scans for sign in one.signs]
@@ -180,22 +167,12 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     signs = [sign for sign in signs if (sign.track.node, sign.cache) not in better] + parted
     tests = sum(sum(one.judged.values()) for one in group.scans)
     q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
-    q_of = {id(sign): value for sign, value in zip(signs, q, strict=True)}
-    fleet, covered = fleet_findings(signs, listing, end, settings)
-    best: dict[tuple[str, str, str], tuple[Sign, float, bool]] = {}
-    for sign in signs:
-        least = BRIEF_WATCH if sign.span.end - sign.span.start < BRIEF else WATCH_SCORE
-        if sign.score < least or set(sign.failed) - SOFT or (sign.track.node, sign.cache) in covered:
-            continue
-        strong = not sign.failed and sign.score >= sign.limit and q_of[id(sign)] <= settings.q_limit
-        key = (sign.track.node, sign.track.boot, sign.cache)
-        old = best.get(key)
-        if old is None or (strong, *_preference(sign)) > (old[2], *_preference(old[0])):
-            best[key] = (sign, q_of[id(sign)], strong)
-    leaks = gather(list(best.values()), group.coarse, settings)
+    fleet, filling, covered = fleet_findings(signs, listing, group.past, end, settings)
+    single = [pair for pair in zip(signs, q, strict=True) if (pair[0].track.node, pair[0].cache) not in covered]
+    leaks = gather(choose(single, settings.q_limit), group.coarse, settings)
     coarse = {(track.node, track.boot): track for track in group.uncut}
     strong_ones: list[Finding] = list(fleet)
-    weak_ones: list[Finding] = []
+    weak_ones: list[Finding] = list(filling)
     for leak in leaks:
         gone = not leak.sign.track.last and not goes_on(leak.sign, group.coarse)
         found = finding(leak, coarse, group.past, end)

@@ -18,12 +18,12 @@ from server.analysis.panel import Panel
 from server.analysis.past import Past
 from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
-from server.analysis.shape import is_over, levels_off, slackens
+from server.analysis.shape import is_over, levels_off, restarted, slackens
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
-from server.analysis.trend import Trend
+from server.analysis.trend import Trend, is_straight
 from server.analysis.weigh import Scales, Weighed
-from server.analysis.windows import BRIEF, Span
+from server.analysis.windows import BRIEF, DAY, Span
 
 __all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
 
@@ -125,9 +125,8 @@ def scan(panel: Panel, span: Span, past: Past) -> Scan:
     rising = np.bincount(np.concatenate([np.zeros(0, np.intp), *columns]), minlength=len(panel.names))
     if not rising.any():
         return Scan(span, [], judged)
-    # Whether a cache is the fleet's or parts it is told by the whole window alone (see fleet.grown_alike).
     least = np.maximum(2, COHORT_SHARE * panel.listed[surveyed.judged].sum(axis=0))
-    many = (rising >= least) & span.whole & (not span.ended)
+    many = (rising >= least) & span.of_all
     bench = Bench(surveyed, np.flatnonzero(rising))
     found = candidates_of(surveyed, bench.promising(many))
     common = many & (_grown_by(panel, found, many) >= least)
@@ -177,8 +176,8 @@ class _Signs:
         likely, active = likely[lasting], active[lasting]
         candidates, compared, always = candidates.take(likely), compared.take(likely), always[likely]
         weighed = self._scales.weigh(candidates, compared, active, wander[likely], always)
-        # How a growth looks to one who sees this node only matters where the whole window tells of the fleet.
-        lone = candidates.lone() if self._span.whole and not self._span.ended else candidates.trend
+        # How a growth looks to one who sees this node only matters where the span may tell of the fleet.
+        lone = candidates.lone() if self._span.of_all else candidates.trend
         return [
             self._sign(candidates, k, compared, lone, float(active[k]), weighed, always=bool(always[k]))
             for k in np.flatnonzero(weighed.likely | always).tolist()
@@ -208,7 +207,9 @@ class _Signs:
         wander, own_wander = float(weighed.wander[k]), float(weighed.own_wander[k])
         noise, excess, score = float(weighed.noise[k]), float(weighed.excess[k]), float(weighed.score[k])
         short = bool(weighed.short[k])
-        with_it = self._company(one, column, chosen) if short and score >= LEAST_SCORE else 0.0
+        slab, largest = (float(candidates.measures[name][k]) for name in ("slab", "largest_step"))
+        straight = is_straight(length, growth, error, slab, largest)
+        with_it = self._company(one, column, chosen, straight=straight) if short and score >= LEAST_SCORE else 0.0
         doubt = 1.0 + COMPANY_WEIGHT * with_it
         score /= doubt
         evidence: dict[str, float | str | None] = {
@@ -251,16 +252,19 @@ class _Signs:
             company(one, column, np.zeros(len(track.names))) if short and always else 0,
             evidence=evidence,
         )
-        sign.failed = self._failed(sign, one, column)
+        sign.failed = self._failed(sign, one, column, straight=straight)
         return sign
 
-    def _failed(self, sign: Sign, one: Fit, column: int) -> tuple[str, ...]:
+    def _failed(self, sign: Sign, one: Fit, column: int, *, straight: bool) -> tuple[str, ...]:
         """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth."""
-        if sign.score < LEAST_SCORE and (self._span.ended or not self._span.whole):
+        if sign.score < LEAST_SCORE and not self._span.of_all:
             return ("score",)
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
-        before = None if self._span.whole else self._past.highest(*key, self._span.start)
+        new = self._span.whole or (
+            straight and one.length >= DAY
+        )  # load that comes round again is not straight for days
+        before = None if new else self._past.highest(*key, self._span.start)
         lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
         gates = {
             "material": sign.excess / one.length < one.material,
@@ -273,7 +277,9 @@ class _Signs:
             gates["stopped"] = is_over(part.time, part.allocated[:, column])
         if not self._span.whole:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
-            gates["slowing"] = earlier > MOST_SLOWER * growth or levels_off(*self._past.series(*key), rests=False)
+            t, y = self._past.series(*key)
+            anew = restarted(y)
+            gates["slowing"] = earlier > MOST_SLOWER * growth or levels_off(t[anew:], y[anew:], rests=False)
         if self._span.ended:
             t, y = self._past.series(*key)
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth
@@ -282,7 +288,7 @@ class _Signs:
             gates["stopped"] = sign.score < OVER_SCORE
         elif lazy:
             gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not self._pressed(one, column)
-        if sign.score >= LEAST_SCORE and not any(gates.values()):
+        if sign.score >= LEAST_SCORE and not any(failed for name, failed in gates.items() if name != "material"):
             part = one.cells()
             bent = self._past.bent(*key)
             if not self._span.ended:
@@ -308,17 +314,17 @@ class _Signs:
         least = limits[min(place + _young(one), 2)]
         return self._nodes > 1 and sign.score >= least
 
-    def _company(self, one: Fit, column: int, chosen: Indices) -> float:
+    def _company(self, one: Fit, column: int, chosen: Indices, *, straight: bool) -> float:
         """How many other caches of the node grew with it, beyond those that do so by chance on the median peer.
 
         In a brief window there is no telling chance.
         """
         usually = self._usually(one, chosen)
-        with_it = company(one, column, usually)
+        with_it = company(one, column, usually, straight=straight)
         if not with_it or one.length < BRIEF:
             return float(with_it)
         some = [self._fit(row) for row in self._bench.peers[chosen[:: max(1, len(chosen) // MOST_ASKED)]].tolist()]
-        return max(with_it - usual_company(one, column, usually, some), 0.0)
+        return max(with_it - usual_company(one, column, usually, some, straight=straight), 0.0)
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; no less than 0."""

@@ -10,7 +10,7 @@ from server.analysis.medians import medians, midst
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
-__all__ = ["bend", "is_over", "levels_off", "onset", "shape_of", "slackens"]
+__all__ = ["bend", "is_over", "levels_off", "onset", "restarted", "shape_of", "slackens"]
 
 Floats = NDArray[np.float64]
 
@@ -20,10 +20,13 @@ OVER = 0.3
 LEVELLING = 2.7
 """See levels_off: between a straight line and a filling cache."""
 HOUR = 3600.0
-BENT, LONG_BENT, BENT_HOURS, FEWEST_BENT, DOUBT = 0.05, 0.2, 4.0, 6, 0.5
-"""See slackens: the most bend of a leak, in a rise of up to four hours and in one four times as long, which the day's
-load and the stairs' next step bend; told from no fewer cells after the onset. Of the bend's standard error so much
-counts against a rise that is an hour old and can be looked at again; in a shorter one all of it counts for the rise."""
+BENT, LEAST_BENT, LONG_BENT, BENT_HOURS, FEWEST_BENT, DOUBT = 0.05, 0.03, 0.2, 4.0, 6, 0.5
+"""See slackens: the most bend of a leak, in a rise of four hours, in the shortest of an hour and more, and in the
+longest, which the day's load and the stairs' next step bend; told from no fewer cells after the onset. Of the bend's
+standard error so much counts against a rise that is an hour old and can be looked at again; in a shorter one all of it
+counts for the rise."""
+AT_ONCE, LITTLE = 0.6, 0.25
+"""See restarted."""
 MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
 """Stairs: least share of the rise in a third of the increments, and of the increments that are next to nothing; beyond
 the last also stairs of a slab or two."""
@@ -119,8 +122,9 @@ def slackens(t: Floats, y: Floats) -> float:
         return 0.0
     most, error = bend(t, y)
     hours = float(t[-1] - t[0]) / HOUR
-    limit = min(max(BENT, BENT * hours / BENT_HOURS), LONG_BENT)
-    return (most + (DOUBT if hours >= 1.0 else -1.0) * error) / limit
+    if hours < 1.0:
+        return (most - error) / BENT
+    return (most + DOUBT * error) / min(max(LEAST_BENT, BENT * hours / BENT_HOURS), LONG_BENT)
 
 
 def bend(t: Floats, y: Floats) -> tuple[float, float]:
@@ -136,6 +140,21 @@ def bend(t: Floats, y: Floats) -> tuple[float, float]:
         return 0.0, 0.0
     strays = float(np.sqrt(np.sum((y - base - slope * share - square * share**2) ** 2) / max(len(y) - 3, 1)))
     return float(-0.25 * square / rise), strays * float(np.sqrt(180.0 / len(y))) / 4 / float(rise)
+
+
+def restarted(y: Floats) -> int:
+    """The cell of y [K] from which a leaker that was restarted began anew; 0 if none was.
+
+    Within two cells it gave back AT_ONCE of what it held above its least level, and LITTLE of what it ever did.
+    """
+    if len(y) < 3:
+        return 0
+    least, most = np.minimum.accumulate(y), np.maximum.accumulate(y)
+    fell = np.maximum(y[1:-1], y[:-2]) - y[2:]
+    deep = (fell > AT_ONCE * (most - least)[2:]) & ((most - least)[2:] > LITTLE * (most - least)[-1])
+    found = np.flatnonzero(deep) + 2
+    last = found[found > found[-1] - 2] if len(found) else found
+    return int(last[np.argmin(y[last])]) if len(last) else 0
 
 
 def levels_off(t: Floats, y: Floats, *, rests: bool = True) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from server.analysis.trend import is_straight
 from server.analysis.types import Finding, Judgement
 from server.analysis.windows import BRIEF
 
@@ -20,9 +21,9 @@ PARTS = 24
 """The grid divides a window into so many parts."""
 LEAST_STEP = 60
 """Seconds."""
-SURE, SURE_RECLAIMABLE = 16.0, 32.0
+SURE, SURE_RECLAIMABLE, SURE_STRAIGHT = 16.0, 32.0, 8.0
 """Score from which on an even rise needs no second instant: twice what a part of the window needs, and twice what a
-cache needs that the kernel can shrink."""
+cache needs that the kernel can shrink; of a straight one what a part needs (see trend.is_straight)."""
 
 
 EVEN = 0.35
@@ -125,13 +126,18 @@ def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alon
 
 def _sure(row: Finding) -> bool:
     """Whether a finding is one at once; a fleet's needs a high score anyway."""
-    step = float(row.evidence.get("largest_step") or 0.0)
-    return row.node is None or is_sure(row.score, step, reclaimable=row.reclaimable)
+    return row.node is None or is_sure(row.score, row.evidence, reclaimable=row.reclaimable)
 
 
-def is_sure(score: float, largest_step: float, *, reclaimable: bool | None) -> bool:
-    """Whether a node's finding is one at once: strong, and an even rise (see trend.Steps.largest)."""
-    return largest_step <= EVEN and score >= (SURE_RECLAIMABLE if reclaimable else SURE)
+def is_sure(score: float, evidence: Mapping[str, float | str | None], *, reclaimable: bool | None) -> bool:
+    """Whether a node's finding is one at once: a strong and even rise (see trend.Steps.largest), or a straight one."""
+    keys = ("window_seconds", "growth", "own_noise", "slab", "largest_step")
+    length, growth, error, slab, step = (float(evidence.get(key) or 0.0) for key in keys)
+    if reclaimable:
+        return step <= EVEN and score >= SURE_RECLAIMABLE
+    if is_straight(length, growth, error, slab, step):
+        return score >= SURE_STRAIGHT
+    return step <= EVEN and score >= SURE
 
 
 def _near(row: Finding) -> bool:

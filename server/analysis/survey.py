@@ -23,6 +23,7 @@ __all__ = [
     "DAY_LOST",
     "FEWEST_SLABS",
     "LARGEST",
+    "LIGHT",
     "MOST_LOST",
     "RISING",
     "Fit",
@@ -47,6 +48,8 @@ FEWEST_SLABS = 4
 FEWEST_CELLS, FEWEST_SAMPLES = 8, 10
 MOST_SHARING = 32
 """Nodes that are asked for what all have in common: more would cost and add nothing."""
+LIGHT = 0.2
+"""Of what matters: a cache that grows more slowly is not looked at, be it one of many in lockstep."""
 SHARE_OF_SPAN = 0.25
 """A boot that covers less of a span is not judged in it."""
 
@@ -232,7 +235,7 @@ def survey(panel: Panel, span: Span) -> Survey:
         first[at], relative[at] = begin, growth
         swing[at] = np.where(np.isfinite(moved), moved, 0.0)
         varies[at] = most > least
-        enough = 0.4 * panel.material * length
+        enough = LIGHT * panel.material * length
         rising.append(np.flatnonzero((most > least) & (rise > enough[part.rows])))
     judged = np.flatnonzero(np.isfinite(length))
     effect, scale = np.zeros(len(length)), np.zeros(len(length))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.medians import medians
+from server.analysis.windows import BRIEF, DAY
 
 __all__ = [
     "Steps",
@@ -19,6 +20,7 @@ __all__ = [
     "fit",
     "floor_rise",
     "floors",
+    "is_straight",
     "quantum",
     "spread_of",
     "steps",
@@ -70,6 +72,8 @@ EVEN = 3.0
 """A rise that never falls errs by no less than a third of what its distance from a straight line suggests."""
 MANY = 24.0
 """Slabs from which on a rise that bends upwards is one that gets faster; fewer may come late by chance."""
+STRAIGHT, EVENLY = 30.0, 1 / 3
+"""See is_straight."""
 
 
 def quantum(y: Floats) -> Floats:
@@ -201,6 +205,17 @@ def spread_of(floors: Floats) -> tuple[Floats, Floats]:
     with np.errstate(invalid="ignore", divide="ignore"):
         largest = np.where(total > 0, up.max(axis=0) / total, 1.0)
     return largest, (change > 0.1 * total / max(len(floors) - 1, 1)).mean(axis=0)
+
+
+def is_straight(length: float, growth: float, error: float, slab: float, largest: float) -> bool:
+    """Whether a rise is a straight line, as what runs by itself makes and what many small causes make does not.
+
+    `growth` over `length` seconds, its `error` and the least change `slab` in bytes: STRAIGHT times its error and MANY
+    slabs at least, and no increment between its parts over EVENLY of it (see Steps.largest). Between an hour and a day
+    there is no telling, as the day's load itself is straight for hours.
+    """
+    told = 0.0 < length < BRIEF or length >= DAY
+    return told and growth >= max(STRAIGHT * error, MANY * slab) and largest <= EVENLY
 
 
 def steps(t: Floats, y: Floats, blocks: int) -> Steps:

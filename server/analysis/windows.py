@@ -30,6 +30,11 @@ class Span:
     ended: bool = False
     """Whether it ends before the report's window ends: for leaks that stopped by themselves."""
 
+    @property
+    def of_all(self) -> bool:
+        """Whether it tells of what all nodes do: it reaches the window's end, and is all of it or holds whole days."""
+        return not self.ended and (self.whole or self.end - self.start >= DAY)
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:

@@ -156,6 +156,52 @@ def test_lockstep_caches_are_one_leak() -> None:
     assert found.exhausts_at == pytest.approx(END + 6 * GIB / (6 * MIB) * 3600, rel=0.1)
 
 
+def test_what_matters_only_with_its_lockstep_caches_is_one_leak() -> None:
+    """8 GiB in 24 h: 30 KB/h matter."""
+    nodes = make_fleet(5)
+    leaking(nodes, 1, "constant-0", 0.015 * MIB)
+    assert judged(nodes).findings == ()
+    for cache in ("constant-3", "constant-6"):
+        leaking(nodes, 1, cache, 0.014 * MIB)
+    (found,) = judged(nodes).findings
+    assert (found.cache, [one.cache for one in found.also]) == ("constant-0", ["constant-3", "constant-6"])
+    nodes[1].reclaimable = {"constant-3": True, "constant-6": True}
+    assert judged(nodes).findings == ()
+
+
+def test_a_leak_that_goes_on_after_a_restart_is_found() -> None:
+    nodes = make_fleet(5)
+    y = nodes[1].caches["constant-0"]
+    lost = rising(nodes[1].time, 2 * MIB)
+    again = START + 10 * 3600
+    nodes[1].caches = {**nodes[1].caches, "constant-0": y + np.where(nodes[1].time < again, lost, lost - 20 * MIB)}
+    (found,) = judged(nodes).findings
+    assert (found.node, found.cache) == ("n2", "constant-0")
+    assert found.bytes_per_hour == pytest.approx(2 * MIB, rel=0.1)
+
+
+def test_a_leaker_that_was_restarted_within_the_week_is_found_though_it_held_as_much_before() -> None:
+    nodes = make_fleet(5, hours=168, interval=3600)
+    y, lost = nodes[1].caches["constant-0"], rising(nodes[1].time, 0.5 * MIB)
+    again = START + 82 * 3600
+    nodes[1].caches = {**nodes[1].caches, "constant-0": y + np.where(nodes[1].time < again, lost, lost - 41 * MIB)}
+    (found,) = judged(nodes, START + 7 * DAY, 7 * DAY).findings
+    assert (found.node, found.cache) == ("n2", "constant-0")
+    assert found.bytes_per_hour == pytest.approx(0.5 * MIB, rel=0.1)
+
+
+def test_the_last_hours_of_what_fills_are_no_leak_by_themselves() -> None:
+    nodes = make_fleet(5, interval=60)
+    passed = np.maximum(nodes[1].time - (END - 4 * 3600), 0.0) / 3600
+    nodes[1].caches = {
+        **nodes[1].caches,
+        "constant-0": nodes[1].caches["constant-0"] + 30 * MIB * (1 - np.exp(-passed / 8)),
+    }
+    found = judged(nodes)
+    assert found.findings == ()
+    assert [(one.cache, one.evidence["not_passed"]) for one in found.watch] == [("constant-0", "bends")]
+
+
 def test_a_leak_over_a_reboot_is_one_finding() -> None:
     nodes = make_fleet(5)
     node = nodes[1]
@@ -183,6 +229,34 @@ def test_all_nodes_growing_is_the_fleets_finding() -> None:
     assert (found.kind, found.node, found.cache) == ("fleet", None, "churn-1")
     assert found.bytes_per_hour == pytest.approx(1.2 * MIB, rel=0.1)
     assert found.summary.startswith("5 of 5 nodes of lvs: churn-1")
+
+
+def test_a_cache_that_fills_on_all_nodes_is_watched() -> None:
+    nodes = make_fleet(5)
+    for node in nodes:
+        filled = 30 * MIB * (1 - np.exp(-(node.time - START) / DAY * 3))
+        node.caches = {**node.caches, "constant-0": node.caches["constant-0"] + filled}
+    found = judged(nodes)
+    assert found.findings == ()
+    assert [(one.kind, one.cache, one.evidence["not_passed"]) for one in found.watch] == [
+        ("fleet", "constant-0", "bends")
+    ]
+
+
+def test_what_does_not_matter_on_any_node_is_no_finding_of_the_fleet() -> None:
+    nodes = make_fleet(5)
+    for number in range(5):
+        leaking(nodes, number, "constant-0", 0.02 * MIB)
+    assert judged(nodes).findings == ()
+
+
+def test_all_nodes_growing_since_the_week_was_half_over_is_the_fleets_finding() -> None:
+    nodes = make_fleet(5, hours=168, interval=3600)
+    for number in range(5):
+        leaking(nodes, number, "constant-0", 0.2 * MIB, START + 75 * 3600)
+    (found,) = judged(nodes, START + 7 * DAY, 7 * DAY).findings
+    assert (found.kind, found.cache) == ("fleet", "constant-0")
+    assert found.since == pytest.approx(START + 75 * 3600, abs=12 * 3600)
 
 
 def test_a_fleet_of_one_yields_only_watch() -> None:

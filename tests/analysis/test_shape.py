@@ -9,7 +9,7 @@ import pytest
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.sentence import describe, size, span_text
-from server.analysis.shape import bend, is_over, levels_off, onset, shape_of, slackens
+from server.analysis.shape import bend, is_over, levels_off, onset, restarted, shape_of, slackens
 from tests.analysis.series import Floats, ramp
 
 T = ramp(48) * 1800.0
@@ -80,6 +80,16 @@ def test_a_leak_that_stopped_is_told_from_a_cache_that_filled() -> None:
     assert not levels_off(T, np.minimum(k, 20) ** 2)
     assert levels_off(T, np.where(k < 20, 1 - np.exp(-3 * k / 20), 0.95))
     assert not levels_off(T, np.zeros(48))
+
+
+def test_a_leaker_that_was_restarted_begins_anew() -> None:
+    k = ramp(48)
+    twice = np.where(k < 18, 20 * k, 20 * (k - 18)) + 100.0
+    assert restarted(twice) == 18
+    assert levels_off(T, twice, rests=False)
+    assert not levels_off(T[18:], twice[18:], rests=False)
+    slowly = np.interp(k, [0, 18, 28, 47], [0, 360, 0, 400])
+    assert restarted(20 * k) == restarted(slowly) == restarted(np.zeros(48)) == 0
 
 
 def test_a_rise_that_is_over() -> None:

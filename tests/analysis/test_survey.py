@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from server.analysis.panel import make_panel
-from server.analysis.survey import Survey, survey
+from server.analysis.survey import LIGHT, Survey, survey
 from server.analysis.tracks import Track, cells, make_tracks, settled
 from server.analysis.types import AnalysisSettings
 from server.analysis.windows import Span, plan
@@ -88,7 +88,7 @@ def alone(found: Survey, track: Track, members: Sequence[Track]) -> None:
         up = [b - a for a, b in pairwise(blocks)]
         total = sum(max(one, 0.0) for one in up)
         rising_ = sum(one > 0.1 * total / len(up) for one in up) / len(up) >= 0.6
-        expected_steep = last - first > 0.4 * fitted.material * own.span and max(up) <= 0.6 * total and rising_
+        expected_steep = last - first > LIGHT * fitted.material * own.span and max(up) <= 0.6 * total and rising_
         lost = 0.4 if found.full else 0.6
         assert (name in steep) == (expected_steep and naive.keeps(y.tolist(), cleaned, lost)), name
 

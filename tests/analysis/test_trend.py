@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.analysis.trend import block_floors, convex, fit, floor_rise, quantum, steps, theil_sen
+from server.analysis.trend import block_floors, convex, fit, floor_rise, is_straight, quantum, steps, theil_sen
 from tests.analysis import naive
 from tests.analysis.series import Floats, ramp
 
@@ -69,6 +69,17 @@ def test_a_few_slabs_that_come_late_are_no_rise_that_gets_faster() -> None:
     faster = 4096.0 * np.floor(20 * (ramp(28) / 27) ** 3)
     trend = fit(t, faster[:, None], faster=True)
     assert trend.growth[0] < 8 * trend.error[0]
+
+
+def test_what_is_a_straight_line() -> None:
+    quarter, hours, day = 900.0, 7200.0, 86400.0
+    assert is_straight(quarter, 300.0, 10.0, 4.0, 0.3)
+    assert is_straight(day, 300.0, 10.0, 4.0, 0.3)
+    assert not is_straight(hours, 300.0, 10.0, 4.0, 0.3)  # so is a morning
+    assert not is_straight(quarter, 300.0, 11.0, 4.0, 0.3)
+    assert not is_straight(quarter, 300.0, 10.0, 13.0, 0.3)
+    assert not is_straight(quarter, 300.0, 10.0, 4.0, 0.4)
+    assert not is_straight(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
