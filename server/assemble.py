@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.snapshot import Caches
-from server.buckets import Block, BootSeries, CacheRow, coarsen
+from server.buckets import ARRAYS, Block, BootSeries, CacheRow, coarsen, coarsen_apart
+from server.coarsen import coarsen_alike
 
-__all__ = ["assemble_boots", "layout_rows"]
+__all__ = ["assemble_boots", "assemble_nodes", "layout_rows"]
 
 Floats = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
 _COUNTS = ("num_min", "active_min")
 
 
@@ -44,7 +47,7 @@ def assemble_boots(
         if len(block.time):
             boots.setdefault(block.boot, {}).setdefault(block.layout, []).append(block)
     series = [
-        _boot(boot, [coarsen(same, width) for same in by_layout.values()], layouts, width, caches)
+        _boot(boot, [coarsen_apart(same, width) for same in by_layout.values()], layouts, width, caches)
         for boot, by_layout in boots.items()
     ]
     return tuple(sorted(series, key=lambda s: (float(s.time[0]), s.boot)))
@@ -52,15 +55,15 @@ def assemble_boots(
 
 def _boot(
     boot: str,
-    blocks: list[Block],
+    parts: list[list[Block]],
     layouts: Mapping[str, Sequence[CacheRow]],
     width: int,
     caches: Collection[str] | None,
 ) -> BootSeries:
-    """Joins blocks of one boot with different layouts; a row's newest flags win."""
-    if len(blocks) == 1:
-        return _alone(boot, blocks[0], layouts[blocks[0].layout], caches)
-    blocks = sorted(blocks, key=lambda b: float(b.time[-1]))
+    """Joins blocks of one boot with different layouts, which follow one another of each; a row's newest flags win."""
+    if len(parts) == 1:
+        return _alone(boot, parts[0], layouts[parts[0][0].layout], caches)
+    blocks = sorted((coarsen(same, width) for same in parts), key=lambda b: float(b.time[-1]))
     columns: dict[tuple[str, int, int], CacheRow] = {}
     for block in blocks:
         for row in layouts[block.layout]:
@@ -88,12 +91,41 @@ def _boot(
     return BootSeries(boot, time, uptime, memory, samples, tuple(columns.values()), **counts)
 
 
-def _alone(boot: str, block: Block, rows: Sequence[CacheRow], caches: Collection[str] | None) -> BootSeries:
+def _alone(boot: str, blocks: list[Block], rows: Sequence[CacheRow], caches: Collection[str] | None) -> BootSeries:
     """The usual case, with nothing to match: several times as fast."""
-    counts = {name: getattr(block, name) for name in _COUNTS}
+    counts = [[getattr(block, name).T for block in blocks] for name in _COUNTS]
     if caches is not None:
         kept = [i for i, row in enumerate(rows) if row.name in caches]
-        counts = {name: matrix[:, kept] for name, matrix in counts.items()}
+        counts = [[matrix[kept] for matrix in matrices] for matrices in counts]
         rows = [rows[i] for i in kept]
-    floats = {name: matrix.astype(np.float64) for name, matrix in counts.items()}
-    return BootSeries(boot, block.time, block.uptime, block.memory, block.samples, tuple(rows), **floats)
+    time, uptime, memory, samples = (
+        np.concatenate([getattr(block, name) for block in blocks]) for name in ("time", "uptime", "memory", "samples")
+    )
+    num, active = (np.concatenate(matrices, axis=1, dtype=np.float64).T for matrices in counts)
+    return BootSeries(boot, time, uptime, memory, samples, tuple(rows), num, active)
+
+
+def assemble_nodes(
+    found: Mapping[Key, Sequence[Block]], layouts: Mapping[str, Sequence[CacheRow]], width: int
+) -> dict[Key, tuple[BootSeries, ...]]:
+    """As `assemble_boots`, the boots of many nodes: most nodes have one with one layout, and they are alike."""
+    groups, others = coarsen_alike(found, width)
+    series = {key: assemble_boots(blocks, layouts, width) for key, blocks in others.items()}
+    for group in groups:
+        series.update(zip(group, _alike(list(group.values()), layouts), strict=True))
+    return series
+
+
+def _alike(
+    nodes: Sequence[Sequence[Block]], layouts: Mapping[str, Sequence[CacheRow]]
+) -> Iterator[tuple[BootSeries, ...]]:
+    """Of nodes with one boot, of one layout, and as many blocks, as long, with nothing to match."""
+    rows = tuple(layouts[nodes[0][0].layout])
+    blocks = [block for own in nodes for block in own]
+    joined = (np.concatenate([getattr(block, name) for block in blocks]) for name in ARRAYS[: -len(_COUNTS)])
+    time, uptime, memory, samples = (array.reshape(len(nodes), -1, *array.shape[1:]) for array in joined)
+    num, active = (np.empty((len(nodes), len(rows), time.shape[1])) for _ in _COUNTS)
+    for n, own in enumerate(nodes):
+        np.concatenate([block.num_min.T for block in own], axis=1, out=num[n])
+        np.concatenate([block.active_min.T for block in own], axis=1, out=active[n])
+        yield (BootSeries(own[0].boot, time[n], uptime[n], memory[n], samples[n], rows, num[n].T, active[n].T),)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ARRAYS",
     "MEMORY_COLUMNS",
     "WIDTHS",
     "Block",
@@ -22,8 +23,11 @@ __all__ = [
     "CacheRow",
     "NodeSeries",
     "Source",
+    "begins",
     "coarsen",
+    "coarsen_apart",
     "raw_block",
+    "runs",
 ]
 
 Floats = NDArray[np.float64]
@@ -53,9 +57,12 @@ class Block:
     num_min: Ints
     """[T, C] the least num_objs of the bucket's snapshots; active_min likewise."""
     active_min: Ints
+    moving: NDArray[np.intp] | None = None
+    """The rows of the layout whose counts may change over the buckets, in order; None where nobody knows."""
 
 
-_ARRAYS = [f.name for f in fields(Block)][2:]
+ARRAYS = [f.name for f in fields(Block)][2:-1]
+"""The names of a block's arrays over time, counts last."""
 
 
 def raw_block(boot: str, layout: str, time: Floats, uptime: Floats, memory: Floats, num: Ints, active: Ints) -> Block:
@@ -72,25 +79,62 @@ def coarsen(blocks: Sequence[Block], width: int) -> Block:
 
     `blocks` must not be empty nor share a snapshot.
     """
-    whole = blocks[0] if len(blocks) == 1 else _concatenate(blocks)
-    start = np.floor_divide(whole.time, width)
+    return _concatenate(coarsen_apart(blocks, width))
+
+
+def coarsen_apart(blocks: Sequence[Block], width: int) -> list[Block]:
+    """The same as several blocks, which follow one another: only those that share a bucket are put together."""
+    blocks = sorted((block for block in blocks if len(block.time)), key=begins) or list(blocks[:1])
+    time = blocks[0].time if len(blocks) == 1 else np.concatenate([block.time for block in blocks])
+    if (time[1:] < time[:-1]).any():  # seldom: they nearly always follow one another
+        return [_reduce(_concatenate(blocks), width)]
+    start = np.floor_divide(time, width)
+    return [
+        _reduce(_concatenate(blocks[begin:end]), width) if shares else blocks[begin]
+        for begin, end, shares in runs(start[1:] == start[:-1], [len(block.time) for block in blocks])
+    ]
+
+
+def runs(same: NDArray[np.bool_], lengths: Sequence[int]) -> list[tuple[int, int, bool]]:
+    """Which blocks of these lengths are to be put together (from, up to), and whether anything in them shares a bucket.
+
+    `same`: which instants lie in the bucket of the one after.
+    """
+    at = same.nonzero()[0]
+    if not len(at):
+        return [(place, place + 1, False) for place in range(len(lengths))]
+    shared = set(map(tuple, np.cumsum(lengths).searchsorted([at, at + 1], side="right").T.tolist()))
+    found, begin = [], 0
+    for place in range(len(lengths)):
+        if (place, place + 1) not in shared:
+            found.append((begin, place + 1, begin < place or (place, place) in shared))
+            begin = place + 1
+    return found
+
+
+def begins(block: Block) -> float:
+    """When its first bucket ends, by which blocks are put in order."""
+    return float(block.time[0])
+
+
+def _reduce(block: Block, width: int) -> Block:
+    """The block's buckets, in time's order, as buckets of `width` seconds."""
+    start = np.floor_divide(block.time, width)
     new = start[1:] != start[:-1]
-    if new.all():
-        return whole
     last = np.append(new.nonzero()[0], len(start) - 1)
     first = np.zeros_like(last)
     first[1:] = last[:-1] + 1
     spans = zip(first.tolist(), last.tolist(), strict=True)
     runs = [(place, begin, end + 1) for place, (begin, end) in enumerate(spans) if end > begin]
     return Block(
-        whole.boot,
-        whole.layout,
-        whole.time[last],
-        whole.uptime[last],
-        whole.memory[last],
-        np.add.reduceat(whole.samples, first),
-        _least(whole.num_min, first, runs),
-        _least(whole.active_min, first, runs),
+        block.boot,
+        block.layout,
+        block.time[last],
+        block.uptime[last],
+        block.memory[last],
+        np.add.reduceat(block.samples, first),
+        _least(block.num_min, first, runs),
+        _least(block.active_min, first, runs),
     )
 
 
@@ -104,10 +148,11 @@ def _least(counts: Ints, first: NDArray[np.intp], runs: Sequence[tuple[int, int,
 
 def _concatenate(blocks: Sequence[Block]) -> Block:
     """All of them as one, by time."""
-    blocks = sorted((block for block in blocks if len(block.time)), key=lambda b: float(b.time[0])) or blocks[:1]
-    arrays = [np.concatenate([getattr(block, name) for block in blocks]) for name in _ARRAYS]
+    if len(blocks) == 1:
+        return blocks[0]
+    arrays = [np.concatenate([getattr(block, name) for block in blocks]) for name in ARRAYS]
     time = arrays[0]
-    if (time[1:] < time[:-1]).any():  # seldom: they nearly always follow one another
+    if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
         arrays = [array[order] for array in arrays]
     return Block(blocks[0].boot, blocks[0].layout, *arrays)

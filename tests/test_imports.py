@@ -24,9 +24,12 @@ ALLOWED: dict[str, frozenset[str]] = {
         {"common", "fastapi", "httpx", "numpy", "prometheus_client", "pydantic", "server", "starlette"} | {"uvicorn"}
     ),
     "server.buckets": frozenset({"common", "numpy"}),
-    "server.assemble": frozenset({"common", "numpy", "server.buckets"}),
+    "server.coarsen": frozenset({"numpy", "server.buckets"}),
+    "server.assemble": frozenset({"common", "numpy", "server.buckets", "server.coarsen"}),
     "server.analysis": frozenset({"common", "numpy", "server.analysis", "server.buckets"}),
-    "server.storage": frozenset({"common", "numpy", "server.assemble", "server.buckets", "server.storage"}),
+    "server.storage": frozenset(
+        {"common", "numpy", "server.assemble", "server.buckets", "server.coarsen", "server.storage"}
+    ),
     "server.storage.clickhouse": frozenset(
         {"clickhouse_connect", "common", "numpy", "server.assemble", "server.buckets", "server.storage"}
     ),

@@ -48,7 +48,7 @@ FEWEST_SLABS = 4
 FEWEST_CELLS, FEWEST_SAMPLES = 8, 10
 MOST_SHARING = 32
 """Nodes that are asked for what all have in common: more would cost and add nothing."""
-LIGHT = 0.2
+LIGHT = 0.3
 """Of what matters: a cache that grows more slowly is not looked at, be it one of many in lockstep."""
 SHARE_OF_SPAN = 0.25
 """A boot that covers less of a span is not judged in it."""

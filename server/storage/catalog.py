@@ -9,8 +9,8 @@ from typing import Any
 
 from common.boots import BootLabels
 from server.storage.base import NodeState
+from server.storage.instants import closed_before
 from server.storage.journal import Journal
-from server.storage.kept import closed_before
 from server.storage.record import Record, facts_of
 
 __all__ = ["Catalog", "Changes", "Node"]

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from common.zstd import zstd
 
 __all__ = [
+    "BYTES",
     "ESCAPE",
+    "RAW",
     "compress",
     "decompress",
     "join",
@@ -38,7 +40,8 @@ Columns = NDArray[np.intp] | None
 
 _NO_SIGN = 2**63 - 1
 ESCAPE = 255
-_RAW = 255
+RAW = 255
+"""In place of the digits: a float column is kept as it is."""
 _SCALES = (0, 1, 2, 3, 4, 6)
 """Decimal digits tried for a float column before its eight bytes are kept as they are."""
 _local = threading.local()
@@ -93,7 +96,7 @@ def signed(values: NDArray[np.uint64]) -> Ints:
     return ((whole >> 1) & _NO_SIGN) ^ -(whole & 1)
 
 
-_STEPS = signed(np.arange(256, dtype=np.uint64))
+BYTES = signed(np.arange(256, dtype=np.uint64))
 """What each byte of `pack_small` says of the value that `zigzag` was given."""
 
 
@@ -120,7 +123,7 @@ def pack_ints(values: Ints) -> bytes:
 
 def unpack_ints(data: bytes, count: int) -> Ints:
     small = np.frombuffer(data, dtype=np.uint8, count=count)
-    steps = _STEPS.take(small)
+    steps = BYTES.take(small)
     if len(data) > count:
         at = (small == ESCAPE).nonzero()[0]
         if len(at) == 1:  # nearly always: the first value
@@ -158,12 +161,12 @@ def pack_floats(values: Floats) -> bytes:
             exact = bool(np.all((np.abs(scaled) < 2**53) & (scaled / 10.0**digits == given)))
         if exact:
             return head + bytes([digits]) + mask + pack_ints(scaled.astype(np.int64))
-    return head + bytes([_RAW]) + mask + given.tobytes()
+    return head + bytes([RAW]) + mask + given.tobytes()
 
 
 def unpack_floats(data: bytes, count: int) -> Floats:
     masked, digits, at = data[0], data[1], 2
-    if not masked and digits != _RAW:  # the usual case
+    if not masked and digits != RAW:  # the usual case
         return unpack_ints(data[at:], count) / 10.0**digits
     known = np.ones(count, dtype=np.bool_)
     if masked:
@@ -171,7 +174,7 @@ def unpack_floats(data: bytes, count: int) -> Floats:
         known = np.unpackbits(np.frombuffer(data, dtype=np.uint8, offset=at, count=length), count=count).view(np.bool_)
         at += length
     values = np.full(count, np.nan)
-    if digits == _RAW:
+    if digits == RAW:
         values[known] = np.frombuffer(data, dtype=np.float64, offset=at)
     else:
         values[known] = unpack_ints(data[at:], int(known.sum())) / 10.0**digits

@@ -6,7 +6,15 @@ import math
 
 from common.times import LATEST
 
-__all__ = ["ceil_milliseconds", "floor_milliseconds"]
+__all__ = ["CLOSING", "ceil_milliseconds", "closed_before", "floor_milliseconds"]
+
+CLOSING = 300_000
+"""Milliseconds of the least bucket that is kept in memory."""
+
+
+def closed_before(newest: int) -> int:
+    """Where the first bucket begins that is not closed, by the newest snapshot (milliseconds both)."""
+    return newest // CLOSING * CLOSING
 
 
 def floor_milliseconds(seconds: float) -> int:

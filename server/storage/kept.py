@@ -9,63 +9,60 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.buckets import Block, CacheRow, coarsen
+from server.buckets import ARRAYS, Block, CacheRow
 
+__all__ = ["LIMIT", "Kept", "Packed", "Part", "Span", "pack", "unpack"]
+
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-__all__ = ["CLOSING", "LIMIT", "Kept", "Packed", "Span", "closed_before", "cut", "joined", "pack"]
-
 LIMIT = 256 << 20
-"""Bytes; some 100 KB a node for reports over 24 hours. Nodes past it are read from the file each time."""
-CLOSING = 300_000
-"""Milliseconds of the least bucket that is kept."""
+"""Bytes; some 40 KB a node for reports over 24 hours. Nodes past it are read from the file each time."""
 _ROUND = 8
 """Windows: what was used in the last so many is not given up for something new, or a fleet larger than LIMIT would
 push out every span just before it is needed."""
-_FRAME = 1500
-"""Bytes about, of a block or span beside its arrays."""
+_FRAME = 2500
+"""Bytes about, of what is packed together beside its arrays."""
+_SPAN = 500
+"""Bytes about, of a span beside its parts."""
 _ARRAY = 112
 """Bytes of an array beside its numbers."""
-_ARRAYS = [f.name for f in fields(Block)][2:]
 _TALL = np.array([0, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.uint64)
 """The most that fits into none, one, two and four bytes."""
 _TYPES = (np.uint8, np.uint8, np.uint16, np.uint32, np.uint64)
 """By the number of those that it is more than."""
 
 
-def closed_before(newest: int) -> int:
-    """Where the first bucket begins that is not closed, by the newest snapshot (milliseconds both)."""
-    return newest // CLOSING * CLOSING
-
-
 @dataclass(frozen=True, slots=True)
 class _Matrix:
-    """[T, C] counts in an eighth of their memory: half of all columns stand still, most others move by a few."""
+    """[C, T] counts in an eighth of their memory: half of all caches stand still, most others move by a few."""
 
     least: NDArray[np.integer]
     """[C]"""
     above: tuple[tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger]], ...]
-    """Which columns move, and how far they are above their least [columns, T]: by the bytes that this takes."""
+    """Which caches move, and how far they are above their least [caches, T]: by the bytes that this takes."""
 
     @classmethod
-    def of(cls, matrix: Ints) -> _Matrix:
-        """The matrix, to the last count."""
-        by_column = np.ascontiguousarray(matrix.T)
-        least = by_column.min(axis=1)
-        above = (by_column - least[:, None]).view(np.uint64)
-        most = above.max(axis=1)
+    def of(cls, first: Ints, rows: NDArray[np.intp], counts: Ints) -> _Matrix:
+        """The matrix, to the last count: `first` [C] of all caches, and all `counts` [rows, T] of those that move."""
+        low = counts.min(axis=1)
+        least = first.copy()
+        least[rows] = low
+        above = (counts - low[:, None]).view(np.uint64)
+        most = above.max(axis=1, initial=0)
         kinds, parts = _TALL.searchsorted(most), []
         for kind in range(1, int(kinds.max(initial=0)) + 1):
             chosen = (kinds == kind).nonzero()[0]
             if len(chosen):
-                parts.append((chosen.astype(np.min_scalar_type(len(least))), above[chosen].astype(_TYPES[kind])))
+                moving = rows[chosen].astype(np.min_scalar_type(len(least)))
+                parts.append((moving, above[chosen].astype(_TYPES[kind])))
         small = np.min_scalar_type(least.max(initial=0)) if least.min(initial=0) >= 0 else np.int64
         return cls(least.astype(small), tuple(parts))
 
@@ -75,7 +72,7 @@ class _Matrix:
         return int(self.least.nbytes) + sum(int(a.nbytes + b.nbytes) + 2 * _ARRAY for a, b in self.above) + _ARRAY
 
     def within(self, low: int, high: int, columns: NDArray[np.intp] | None) -> Ints:
-        """The rows from `low` up to, not including, `high`, in memory column by column."""
+        """The times from `low` up to, not including, `high`; `columns`: only these caches."""
         least = (self.least if columns is None else self.least[columns]).astype(np.int64)
         counts = np.empty((len(least), high - low), dtype=np.int64)
         counts[:] = least[:, None]
@@ -87,43 +84,119 @@ class _Matrix:
             there = (moving[place] == columns).nonzero()[0]
             if len(there):
                 counts[there] += above[place[there], low:high].astype(np.int64)
-        return counts.T
+        return counts
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A block in little memory."""
+    """Blocks of M nodes with one layout and as many buckets each, in little memory."""
 
-    bare: Block
-    """The block without its counts."""
+    layout: str
+    boots: tuple[str, ...]
+    time: Floats
+    """[M, T] as in Block; `uptime` and `samples` likewise."""
+    uptime: Floats
+    memory: Floats
+    """[M, T, 4]"""
+    samples: Ints
     num: _Matrix
+    """Of M * C caches."""
     unused: _Matrix
     """How far active objects are below all: mostly zero, or few."""
 
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
-        arrays = (getattr(self.bare, name) for name in _ARRAYS)
+        arrays = (self.time, self.uptime, self.memory, self.samples)
         return self.num.bytes + self.unused.bytes + sum(int(array.nbytes) for array in arrays) + _FRAME
 
-    def within(self, first: int, until: int, columns: NDArray[np.intp] | None = None) -> Block:
-        """The buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds).
+    def within(
+        self, first: int, until: int, places: Sequence[int], columns: NDArray[np.intp] | None = None
+    ) -> list[Block]:
+        """The blocks at these places; `columns`: only these rows of the layout.
 
-        `columns`: only these of the layout.
+        Of each the buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds).
         """
-        low, high = _places(self.bare, first, until)
-        num = self.num.within(low, high, columns)
-        arrays: dict[str, Any] = {name: getattr(self.bare, name)[low:high] for name in _ARRAYS[:-2]}
-        active = num - self.unused.within(low, high, columns)
-        return Block(self.bare.boot, self.bare.layout, **arrays, num_min=num, active_min=active)
+        time = self.time[places]
+        low = (time < (first - 0.5) / 1000).sum(axis=1)
+        high = np.maximum(low, (time < (until - 0.5) / 1000).sum(axis=1))
+        begin, end, width = int(low.min()), int(high.max()), len(self.num.least) // len(self.boots)
+        chosen = None
+        if columns is not None or len(places) < len(self.boots):
+            chosen = (np.array(places)[:, None] * width + (np.arange(width) if columns is None else columns)).ravel()
+        num = self.num.within(begin, end, chosen)
+        active = num - self.unused.within(begin, end, chosen)
+        shape = (len(places), len(num) // len(places), end - begin)
+        num, active = num.reshape(shape), active.reshape(shape)
+        return [
+            Block(
+                self.boots[m],
+                self.layout,
+                self.time[m, a:b],
+                self.uptime[m, a:b],
+                self.memory[m, a:b],
+                self.samples[m, a:b],
+                num[k, :, a - begin : b - begin].T,
+                active[k, :, a - begin : b - begin].T,
+            )
+            for k, (m, a, b) in enumerate(zip(places, low.tolist(), high.tolist(), strict=True))
+        ]
 
 
-def pack(block: Block) -> Packed:
-    """The block, to the last count."""
-    nothing = np.zeros((0, 0), dtype=np.int64)
-    arrays: dict[str, Any] = {name: getattr(block, name).copy() for name in _ARRAYS[:-2]}
-    bare = Block(block.boot, block.layout, **arrays, num_min=nothing, active_min=nothing)
-    return Packed(bare, _Matrix.of(block.num_min), _Matrix.of(block.num_min - block.active_min))
+class Part(NamedTuple):
+    """The block of one node."""
+
+    packed: Packed
+    place: int
+    bytes: int
+    """Its share of the memory that these take."""
+
+
+def pack(blocks: Sequence[Block]) -> list[Part]:
+    """The blocks, to the last count, those of one layout and as many buckets together."""
+    alike: dict[tuple[str, int], list[int]] = {}
+    for index, block in enumerate(blocks):
+        alike.setdefault((block.layout, len(block.time)), []).append(index)
+    parts = dict[int, Part]()
+    for own in alike.values():
+        packed = _pack([blocks[index] for index in own])
+        share = packed.bytes // len(own)
+        parts.update((index, Part(packed, place, share)) for place, index in enumerate(own))
+    return [parts[index] for index in range(len(blocks))]
+
+
+def _pack(blocks: Sequence[Block]) -> Packed:
+    """Blocks of one layout and as many buckets."""
+    time, uptime, memory, samples = (np.stack([getattr(block, name) for block in blocks]) for name in ARRAYS[:-2])
+    every = np.arange(blocks[0].num_min.shape[1])
+    moving = [every if block.moving is None else block.moving for block in blocks]
+    rows = np.concatenate([place * len(every) + own for place, own in enumerate(moving)])
+    firsts, counts = [], []
+    for name in ARRAYS[-2:]:
+        matrices = [getattr(block, name).T for block in blocks]
+        firsts.append(np.concatenate([matrix[:, 0] for matrix in matrices]))
+        counts.append(np.concatenate([matrix[own] for matrix, own in zip(matrices, moving, strict=True)]))
+    boots = tuple(block.boot for block in blocks)
+    num, unused = _Matrix.of(firsts[0], rows, counts[0]), _Matrix.of(firsts[0] - firsts[1], rows, counts[0] - counts[1])
+    return Packed(blocks[0].layout, boots, time, uptime, memory, samples, num, unused)
+
+
+def unpack(
+    parts: Iterable[tuple[int, Part]], first: int, until: int, columns: Mapping[str, Any]
+) -> Iterator[tuple[int, Block]]:
+    """What of each node's parts lies within [first, until) (milliseconds), with its number.
+
+    `columns`: the wanted rows of each layout of which not all are.
+    """
+    together: dict[int, tuple[Packed, list[int], list[int]]] = {}
+    for node, (packed, place, _) in parts:
+        _, nodes, places = together.setdefault(id(packed), (packed, [], []))
+        nodes.append(node)
+        places.append(place)
+    for packed, nodes, places in together.values():
+        for node, block in zip(nodes, packed.within(first, until, places, columns.get(packed.layout)), strict=True):
+            if len(block.time):
+                yield node, block
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +207,14 @@ class Span:
     """How often the node was disturbed before it was read."""
     first: int
     until: int
-    blocks: tuple[Packed, ...] = ()
+    parts: tuple[Part, ...] = ()
     rows: Mapping[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """Of the blocks' layouts, which the store may have forgotten."""
 
     @property
     def bytes(self) -> int:
-        """Memory that it takes."""
-        return sum(block.bytes for block in self.blocks) + _FRAME
-
-    def within(self, first: int, until: int, columns: NDArray[np.intp] | None = None) -> list[Block]:
-        """What lies from `first` up to `until`; `columns`: only these of the layout."""
-        return [b for b in (packed.within(first, until, columns) for packed in self.blocks) if len(b.time)]
+        """Memory that it takes; of what is packed together, its share."""
+        return sum(part.bytes for part in self.parts) + _SPAN
 
 
 @dataclass(slots=True)
@@ -184,18 +253,26 @@ class Kept:
             self._entries.move_to_end(key)
             return entry.span
 
-    def put(self, key: Hashable, span: Span, first: int) -> None:
-        """Keeps a span in place of the one there, without what no window has needed for long."""
+    def outlived(self, key: Hashable) -> bool:
+        """Whether no window has needed most of the span for long: what lies before the next may be given up."""
         with self._lock:
-            old = self._entries.pop(key, None)
-            self.bytes -= old.bytes if old else 0
-            used_widely = self._window if old is None or _widely(span, first) else old.used_widely
-            if self._window - used_widely > _ROUND:
-                blocks = tuple(map(pack, span.within(first, span.until)))
-                span, used_widely = replace(span, first=first, blocks=blocks), self._window
-            size = span.bytes
+            return key in self._entries and self._window - self._entries[key].used_widely > _ROUND
+
+    def put(self, spans: Mapping[Hashable, Span], first: int) -> None:
+        """Keeps spans in place of those there, all or none: what is packed together lives as long as one part of it.
+
+        `first`: from when on they are needed.
+        """
+        with self._lock:
+            entries = dict[Hashable, _Entry]()
+            for key, span in spans.items():
+                old = self._entries.pop(key, None)
+                self.bytes -= old.bytes if old else 0
+                used_widely = self._window if old is None or _widely(span, first) else old.used_widely
+                entries[key] = _Entry(span, span.bytes, self._window, used_widely)
+            size = sum(entry.bytes for entry in entries.values())
             if self._room(size):
-                self._entries[key] = _Entry(span, size, self._window, used_widely)
+                self._entries.update(entries)
                 self.bytes += size
 
     def _room(self, wanted: int) -> bool:
@@ -211,25 +288,3 @@ class Kept:
 def _widely(span: Span, first: int) -> bool:
     """Whether a window that begins at `first` needs nearly all of it."""
     return (first - span.first) * 5 <= span.until - span.first
-
-
-def joined(blocks: Iterable[Block], width: int) -> list[Block]:
-    """The same in buckets of `width` seconds, one block a boot and layout."""
-    groups: dict[tuple[str, str], list[Block]] = {}
-    for block in blocks:
-        if len(block.time):
-            groups.setdefault((block.boot, block.layout), []).append(block)
-    return [coarsen(group, width) for group in groups.values()]
-
-
-def cut(block: Block, first: int, until: int) -> Block:
-    """The buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds); no copy."""
-    low, high = _places(block, first, until)
-    if low == 0 and high == len(block.time):
-        return block
-    return replace(block, **{name: getattr(block, name)[low:high] for name in _ARRAYS})
-
-
-def _places(block: Block, first: int, until: int) -> tuple[int, int]:
-    low = int(block.time.searchsorted((first - 0.5) / 1000))
-    return low, max(low, int(block.time.searchsorted((until - 0.5) / 1000)))

@@ -173,19 +173,26 @@ def decode_counts(blob: bytes, rows: int) -> Counts:
 
 def decode_pair(blobs: Sequence[bytes], rows: int) -> tuple[Ints, Ints]:
     """num_objs and active_objs of many records, [T, rows] each: all that a window needs."""
-    active, num = np.empty((len(blobs), rows), dtype=np.int64), np.empty((len(blobs), rows), dtype=np.int64)
-    for index, blob in enumerate(blobs):
-        data = decompress(blob)
-        head, at = data[:2], len(COUNT_COLUMNS)
-        if head == b"II":
-            active[index], num[index] = np.frombuffer(data, "<u4", 2 * rows, at).reshape(2, rows)
-        else:
-            first, second = data[:1], data[1:2]
-            active[index] = np.frombuffer(data, "<u4" if first == _NARROW else "<i8", rows, at)
-            at += rows * _SIZES[first]
-            narrow = second == _NARROW
-            num[index] = active[index] if second == _SAME else np.frombuffer(data, "<u4" if narrow else "<i8", rows, at)
-    return num, active
+    plain = [decompress(blob) for blob in blobs]
+    begin, size = len(COUNT_COLUMNS), 8 * rows
+    if all(data[:2] == b"II" for data in plain):
+        both = np.frombuffer(b"".join([data[begin : begin + size] for data in plain]), "<u4", 2 * rows * len(plain))
+        pairs = both.reshape(len(plain), 2, rows).astype(np.int64)
+    else:
+        pairs = np.array([_pair(data, rows) for data in plain]).reshape(len(plain), 2, rows)
+    return pairs[:, 1], pairs[:, 0]
+
+
+def _pair(data: bytes, rows: int) -> list[Ints]:
+    """The first two columns of one record, decompressed."""
+    at, pair = len(COUNT_COLUMNS), list[Ints]()
+    for kind in (data[:1], data[1:2]):
+        if kind == _SAME:
+            pair.append(pair[-1])
+            continue
+        pair.append(np.frombuffer(data, "<u4" if kind == _NARROW else "<i8", rows, at).astype(np.int64))
+        at += rows * _SIZES[kind]
+    return pair
 
 
 def _optional(value: float) -> float | None:

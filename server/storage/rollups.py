@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,14 +17,13 @@ from server.storage.codec import (
     pack_floats,
     pack_ints,
     split,
-    unpack_floats,
-    unpack_ints,
     unpack_matrix,
 )
-from server.storage.grids import pack_grid, sum_grids, unpack_grid
+from server.storage.grids import pack_grid, unpack_grid, unpack_pairs
 from server.storage.samples import GRIDS, LEVEL
+from server.storage.together import floats_together, ints_together
 
-__all__ = ["SPANS", "pack_block", "unpack_block"]
+__all__ = ["SPANS", "Form", "form_of", "pack_block", "unpack_block", "unpack_blocks"]
 
 LEAST = b"least"
 """A last section that says that the least counts are kept and no others; samples.GRIDS or none there: last ones too."""
@@ -61,25 +63,82 @@ def pack_block(block: Block, per_slab: Ints) -> bytes:
 
 def unpack_block(boot: str, layout: str, blob: bytes, per_slab: Ints, columns: Columns = None) -> Block:
     """The block again; `columns`: only these rows of the layout."""
-    head, time, uptime, total, available, reclaimable, unreclaimable, samples, *counts = split(blob)
-    times, width = map(int, np.frombuffer(head, dtype=np.int64))
-    if counts[-1] == LEAST:
-        num = sum_grids([(counts[0], np.maximum(per_slab, 1)), (counts[1], None)], times, width, columns)
-        unused = unpack_grid(counts[2], times, width, columns)
-    else:  # the last counts, and how far they are above the least ones
-        unpack = unpack_grid if counts[-1] == GRIDS else unpack_matrix
-        each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
-        slabs, left, slabs_above, left_above, unused, above = (unpack(c, times, width, columns) for c in counts[:6])
-        num = (slabs - slabs_above) * each + left - left_above
-        unused = unused - above
-    memory = [unpack_floats(m, times) for m in (total, available, reclaimable, unreclaimable)]
-    return Block(
-        boot,
-        layout,
-        unpack_ints(time, times) / 1000.0,
-        unpack_floats(uptime, times),
-        np.stack(memory, axis=1),
-        unpack_ints(samples, times),
-        num,
-        num - unused,
-    )
+    sections = split(blob)
+    return unpack_blocks([(boot, layout)], [sections], form_of(sections), per_slab, columns)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What blocks that are unpacked together have in common."""
+
+    times: int
+    width: int
+    """Rows of the layout."""
+    least: bool
+    """Whether the least counts are kept alone, as now: only such are unpacked together."""
+
+
+def form_of(sections: Sequence[bytes]) -> Form:
+    """Of a block that was split."""
+    times, width = map(int, np.frombuffer(sections[0], dtype=np.int64))
+    return Form(times, width, sections[-1] == LEAST)
+
+
+def unpack_blocks(
+    series: Sequence[tuple[str, str]],
+    blocks: Sequence[Sequence[bytes]],
+    form: Form,
+    per_slab: Ints,
+    columns: Columns = None,
+    first: float = -np.inf,
+    until: float = np.inf,
+) -> list[Block]:
+    """Split blocks of one form and layout, of these boots and layouts.
+
+    Only the buckets whose last snapshot was taken from `first` up to, not including, `until` (milliseconds).
+    """
+    times = form.times
+    _, time, *floats, samples = (list(column) for column in zip(*(block[:8] for block in blocks), strict=True))
+    whole = ints_together(time + samples, [times] * (2 * len(blocks))).reshape(2, len(blocks), times)
+    figures = floats_together([section for column in floats for section in column], times)
+    uptime, *sizes = figures.reshape(5, len(blocks), times)
+    memory = np.stack(sizes, axis=2)
+    at = whole[0] / 1000.0
+    low = (at < (first - 0.5) / 1000).sum(axis=1)
+    high = np.maximum(low, (at < (until - 0.5) / 1000).sum(axis=1))
+    begin = int(low.min())
+    kept = slice(begin, int(high.max()))
+    num, active, moving = _counts([block[8:] for block in blocks], form, per_slab, columns, kept)
+    return [
+        Block(
+            *series[n],
+            at[n, a:b],
+            uptime[n, a:b],
+            memory[n, a:b],
+            whole[1, n, a:b],
+            num[n, :, a - begin : b - begin].T,
+            active[n, :, a - begin : b - begin].T,
+            moving[n],
+        )
+        for n, (a, b) in enumerate(zip(low.tolist(), high.tolist(), strict=True))
+    ]
+
+
+def _counts(
+    blocks: Sequence[Sequence[bytes]], form: Form, per_slab: Ints, columns: Columns, kept: slice
+) -> tuple[Ints, Ints, Sequence[Columns]]:
+    """[N, C, T] the least counts of all objects, and of active ones; which rows move. `kept`: of the T."""
+    times, width = form.times, form.width
+    if form.least:
+        slabs, left, unused, _ = zip(*blocks, strict=True)
+        pairs = unpack_pairs(slabs, left, unused, times, np.maximum(per_slab, 1), columns, kept)
+        return *pairs.dense(), pairs.moving_by_node()
+    each = np.maximum(per_slab if columns is None else per_slab[columns], 1)
+    nums, actives = [], []
+    for block in blocks:  # the last counts, and how far they are above the least ones
+        unpack = unpack_grid if block[-1] == GRIDS else unpack_matrix
+        slab, rest, slabs_above, rest_above, idle, above = (unpack(c, times, width, columns) for c in block[:6])
+        num = (slab - slabs_above) * each + rest - rest_above
+        nums.append(num.T[:, kept])
+        actives.append((num - (idle - above)).T[:, kept])
+    return np.stack(nums), np.stack(actives), [None] * len(blocks)

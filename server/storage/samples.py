@@ -24,7 +24,8 @@ from server.storage.codec import (
     unpack_matrix,
     unpack_sizes,
 )
-from server.storage.grids import pack_grid, sum_grids, unpack_grid
+from server.storage.grids import Pairs, pack_grid, unpack_grid, unpack_grids, unpack_pairs
+from server.storage.together import ints_together, sizes_together
 
 __all__ = [
     "GRIDS",
@@ -35,10 +36,12 @@ __all__ = [
     "concatenate",
     "pack_counts",
     "pack_samples",
+    "snapshots_in",
     "to_block",
     "unpack_counts",
     "unpack_objects",
     "unpack_samples",
+    "unpack_series",
 ]
 
 UNKNOWN = -1
@@ -135,17 +138,10 @@ def pack_samples(samples: Samples) -> bytes:
     return join(sections, LEVEL)
 
 
-def unpack_samples(blob: bytes, *, series: bool = False) -> Samples:
-    """`series`: only what a Block is made of; what else there is of a snapshot is left unknown."""
+def unpack_samples(blob: bytes) -> Samples:
     size, texts, which, taken, received, offset, uptime, read, *memory = split(blob)
     count = int(np.frombuffer(size, dtype=np.int64)[0])
     times = unpack_ints(taken, count)
-    if series:
-        unknown = np.full(count, np.nan)
-        sizes = np.stack([unpack_sizes(m, count) for m in memory], axis=1)
-        return Samples(
-            times, np.full_like(times, UNKNOWN), unknown, _unpack_uptime(uptime, times), unknown, sizes, [""] * count
-        )
     distinct = texts.decode().split("\n")
     return Samples(
         times,
@@ -177,20 +173,51 @@ def pack_counts(counts: Counts, per_slab: Ints) -> bytes:
 def unpack_counts(blob: bytes, times: int, per_slab: Ints) -> Counts:
     width = len(per_slab)
     sections = split(blob)
-    unpack = unpack_grid if sections[4:] else unpack_matrix
-    num_slabs, unused_slabs, beside, unused = (unpack(section, times, width) for section in sections[:4])
+    if sections[4:]:
+        num_slabs, unused_slabs, beside, unused = unpack_grids(sections[:4], times, width)
+    else:
+        num_slabs, unused_slabs, beside, unused = (unpack_matrix(section, times, width) for section in sections[:4])
     num_objs = num_slabs * per_slab + beside
     return Counts(num_objs - unused, num_objs, num_slabs - unused_slabs, num_slabs)
 
 
-def unpack_objects(blob: bytes, times: int, per_slab: Ints, columns: Columns = None) -> tuple[Ints, Ints]:
-    """num_objs and active_objs alone, [T, C] each, in memory column by column; `columns`: only these of the layout."""
-    width = len(per_slab)
-    sections = split(blob)
-    if sections[4:]:
-        num = sum_grids([(sections[0], per_slab), (sections[2], None)], times, width, columns)
-        return num, num - unpack_grid(sections[3], times, width, columns)
-    each = per_slab if columns is None else per_slab[columns]
-    slabs, beside, unused = (unpack_matrix(sections[k], times, width, columns) for k in (0, 2, 3))
-    num = slabs * each + beside
-    return num, num - unused
+def snapshots_in(plain: Sequence[bytes]) -> int:
+    """How many snapshots `pack_samples` that was split holds."""
+    return int(np.frombuffer(plain[0], dtype=np.int64)[0])
+
+
+def unpack_series(plain: Sequence[Sequence[bytes]]) -> tuple[Ints, Floats, Floats]:
+    """What a Block is made of, from `pack_samples` that were split and hold as many snapshots each.
+
+    [N, T] taken (milliseconds) and uptime, [N, T, 4] memory.
+    """
+    nodes = len(plain)
+    count = snapshots_in(plain[0])
+    taken = ints_together([sections[3] for sections in plain], [count] * nodes).reshape(nodes, count)
+    distances = [sections[6] for sections in plain]
+    exact = [n for n, data in enumerate(distances) if data[0]]
+    uptime = np.empty((nodes, count))
+    beside = ints_together([distances[n][1:] for n in exact], [count] * len(exact)).reshape(-1, count)
+    uptime[exact] = (beside + taken[exact]) / 1000
+    for n in set(range(nodes)).difference(exact):
+        uptime[n] = _unpack_uptime(distances[n], taken[n])
+    sizes = sizes_together([sections[k] for sections in plain for k in range(8, 12)], count)
+    memory = sizes.reshape(nodes, 4, count).transpose(0, 2, 1)
+    return taken, uptime, np.where(memory == UNKNOWN, np.nan, memory)
+
+
+def unpack_objects(plain: Sequence[Sequence[bytes]], times: int, per_slab: Ints, columns: Columns = None) -> Pairs:
+    """num_objs and active_objs alone, of `pack_counts` of one layout that were split; `columns`: only these of it."""
+    if all(sections[4:] for sections in plain):
+        slabs, _, beside, unused, _ = zip(*plain, strict=True)
+        return unpack_pairs(slabs, beside, unused, times, per_slab, columns)
+    nums, actives = [], []
+    for sections in plain:
+        unpack = unpack_grid if sections[4:] else unpack_matrix
+        slab, more, idle = (unpack(sections[k], times, len(per_slab), columns) for k in (0, 2, 3))
+        num = slab * (per_slab if columns is None else per_slab[columns]) + more
+        nums.append(num.T)
+        actives.append((num - idle).T)
+    num, active = np.concatenate(nums), np.concatenate(actives)
+    listed = (len(plain), len(num) // len(plain))
+    return Pairs(num[:, 0].reshape(listed), active[:, 0].reshape(listed), np.arange(len(num)), num, active)

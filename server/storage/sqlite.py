@@ -12,13 +12,14 @@ from pathlib import Path
 from common.errors import SlabhoundError, StoreError
 from common.snapshot import Caches
 from common.times import LATEST
-from server.assemble import assemble_boots
+from server.assemble import assemble_nodes
 from server.buckets import WIDTHS, NodeSeries
 from server.storage import ingest, migrations, reader
 from server.storage.base import Appended, Instant, NodeState, Received, Stored, StoreStatus
 from server.storage.catalog import Catalog, Node
 from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors
 from server.storage.damage import Damage
+from server.storage.fetch import Fetch
 from server.storage.instants import ceil_milliseconds, floor_milliseconds
 from server.storage.journal import Journal
 from server.storage.kept import Kept
@@ -31,8 +32,8 @@ from server.storage.writer import Writer
 
 __all__ = ["SqliteStore"]
 
-_NODES_AT_ONCE = 32
-"""Nodes of a window read in one transaction: short, so that the log can be copied in between."""
+_NODES_AT_ONCE = 64
+"""Nodes of a window read together and in one transaction: short, so that the log can be copied in between."""
 
 
 class SqliteStore:
@@ -169,13 +170,13 @@ class SqliteStore:
             disturbed = self._catalog.disturbed
             ages = {n.id: (milliseconds(n.state.taken_at), disturbed.get(n.id, 0)) for n in some}  # before reading
             with self._pool.read() as db:
-                source = WindowReader(db, self._book, self._catalog.boot_labels, self._damage, wanted, self._kept, ages)
-                for node in some:
-                    blocks = source.blocks(node.id, low, high, width)
-                    boots = assemble_boots(blocks, source.rows, width)
-                    if boots:
-                        s = node.state
-                        series.append(NodeSeries(s.node, s.group, s.labels, s.kernel, s.machine, s.cpus, boots))
+                fetch = Fetch(db, self._book, self._catalog.boot_labels, self._damage, wanted)
+                blocks = WindowReader(fetch, self._kept, ages).blocks([n.id for n in some], low, high, width)
+            boots_of = assemble_nodes(blocks, fetch.rows, width)
+            for node in some:
+                if boots := boots_of[node.id]:
+                    s = node.state
+                    series.append(NodeSeries(s.node, s.group, s.labels, s.kernel, s.machine, s.cpus, boots))
             yield from series
 
     def journal(self) -> Journal:

@@ -1,277 +1,137 @@
-"""Reading windows: whole buckets from the roll-ups, what start and end cut from the snapshots themselves."""
+"""Reading windows: what is kept of the windows before from memory, the rest from the file, many nodes at once."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from server.buckets import Block, CacheRow
-from server.storage.damage import UNREADABLE, Damage
-from server.storage.ingest import HOUR
-from server.storage.kept import CLOSING, Kept, Span, closed_before, cut, joined, pack
-from server.storage.layouts import LayoutBook
-from server.storage.reader import recent_samples
-from server.storage.record import decode_pair
-from server.storage.rollups import SPANS, unpack_block
-from server.storage.samples import to_block, unpack_objects, unpack_samples
+from server.storage.fetch import Fetch, Found
+from server.storage.instants import CLOSING, closed_before
+from server.storage.kept import Kept, Span, pack, unpack
+from server.storage.pieces import ceiling, cut, floor, joined, wanted_rows, whole
+from server.storage.rollups import SPANS
 
 __all__ = ["WindowReader"]
 
-_RECENT = (
-    "SELECT boot, layout, id, counts, taken, received, offset, uptime, read_seconds, total, available, "
-    "slab_reclaimable, slab_unreclaimable, '' FROM recent WHERE node = ? AND taken BETWEEN ? AND ?"
-)
-_OLDEST, _NEVER = "SELECT min(taken) FROM recent WHERE node = ?", 2**62
-_SEALED = (
-    "SELECT id, start, boot, layout, samples, counts FROM sealed "
-    "WHERE node = ? AND start BETWEEN ? AND ? AND first <= ? AND last >= ?"
-)
-_ROLLUPS = "SELECT id, boot, layout, buckets FROM rollups WHERE node = ? AND width = ? AND start BETWEEN ? AND ?"
+_FEW = 3
+"""Blocks of one node; more are brought together before they are kept."""
 
 
 @dataclass(slots=True)
 class WindowReader:
-    """The blocks of one node after the other within [low, high] (milliseconds, both included)."""
+    """The blocks of many nodes within [low, high] (milliseconds, both included)."""
 
-    db: sqlite3.Connection
-    book: LayoutBook
-    boots: Mapping[int, str]
-    damage: Damage
-    caches: Collection[str] | None = None
-    kept: Kept | None = None
-    ages: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    fetch: Fetch
+    kept: Kept
+    ages: Mapping[int, tuple[int, int]]
     """Of each node its newest snapshot (milliseconds) and how often it was disturbed, before this reading began."""
-    rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
-    """The rows kept of each layout met, as server.assemble wants them."""
-    _columns: dict[int, NDArray[np.intp] | None] = field(default_factory=dict)
-    """Which rows of a layout are wanted, by its number; `_picked` by its hash, of layouts met in what is kept."""
-    _picked: dict[str, NDArray[np.intp]] = field(default_factory=dict)
-    _forgotten: Mapping[int, int] = field(init=False)
-    """Up to which instant each tier has forgotten something; 0 is the snapshots."""
-    _oldest: dict[int, int] = field(default_factory=dict)
-    """By node, when the first of its snapshots was taken that are not sealed (milliseconds)."""
-    _lost: bool = False
-    """Whether something damaged was met: what stands in for it is not kept."""
+    _columns: dict[str, Any] = field(default_factory=dict)
+    """Which rows of a layout met in what is kept are wanted, where not all are."""
 
-    def __post_init__(self) -> None:
-        self._forgotten = dict(self.db.execute("SELECT tier, until FROM forgotten"))
-
-    def blocks(self, node: int, low: int, high: int, width: int) -> list[Block]:
-        """All blocks of the node; they share no snapshot, and none is coarser than `width` seconds where avoidable."""
-        if self.kept is None or width < min(SPANS):
-            return self._read(node, low, high, width)
+    def blocks(self, nodes: Collection[int], low: int, high: int, width: int) -> Found:
+        """By node; its blocks share no snapshot, and none is coarser than `width` seconds where avoidable."""
+        if width < min(SPANS):
+            return self.fetch.blocks(nodes, low, high, width)
         tier = max(w for w in SPANS if w <= width)
-        first, end = _whole(low, high, tier)
-        closed = closed_before(self.ages[node][0])
-        end = min(end, _floor(closed, tier * 1000))
-        if first >= end:
-            return self._read(node, low, high, width)
-        self._lost = False
-        found = self._head(self.kept, node, low, first, tier) + self._closed(self.kept, node, first, end, tier)
-        fine = min(_floor(high + 1, CLOSING), closed)
-        if end < fine:
-            found += self._closed(self.kept, node, end, fine, min(SPANS))
-            end = fine
-        return found + self._read(node, end, high, width)
+        first, end = whole(low, high, tier)
+        alike: dict[tuple[int, int], list[int]] = {}
+        for node in nodes:
+            closed = closed_before(self.ages[node][0])
+            until = min(end, floor(closed, tier * 1000))
+            fine = max(until, min(floor(high + 1, CLOSING), closed))
+            alike.setdefault((until, fine) if first < until else (low, low), []).append(node)
+        found: Found = {node: [] for node in nodes}
+        for (until, fine), own in alike.items():
+            if until > low:
+                _add(found, self._head(own, low, first, tier))
+                _add(found, self._closed(own, first, until, tier))
+            if until < fine:
+                _add(found, self._closed(own, until, fine, min(SPANS)))
+            _add(found, self.fetch.blocks(own, fine, high, width))
+        return found
 
-    def _head(self, kept: Kept, node: int, low: int, first: int, tier: int) -> list[Block]:
+    def _head(self, nodes: Collection[int], low: int, first: int, tier: int) -> Found:
         """What lies from `low` up to the first whole bucket at `first`.
 
-        Snapshots are kept only up to the next five minutes, as long as the next windows begin there.
+        Single snapshots are kept only up to the next five minutes, as long as the next windows begin there.
         """
         if low >= first:
-            return []
-        key, disturbed = (node, tier, "head"), self.ages[node][1]
-        whole = low >= self._forgotten.get(0, 0)  # else it may come from roll-ups, and change when more is forgotten
-        span = kept.find(key, disturbed, low) if whole else None
-        if span is not None and span.until == first and span.first <= low <= _ceil(span.first, CLOSING):
-            return self._taken(span, low, first)
-        read = self._read(node, low, first - 1, 0)
-        if not whole or self.caches is not None:
-            return read
-        edge = min(_ceil(low, CLOSING), first)
-        found = [cut(block, low, edge) for block in read] + joined((cut(b, edge, first) for b in read), min(SPANS))
-        self._keep(kept, key, Span(disturbed, low, first), found, low)
+            return {}
+        known = low >= self.fetch.forgotten.get(0, 0)  # else it may come from roll-ups, and change with the next ones
+        spans, fresh = dict[int, Span](), list[int]()
+        for node in nodes:
+            span = self.kept.find((node, tier, "head"), self.ages[node][1], low) if known else None
+            if span is not None and span.until == first and span.first <= low <= ceiling(span.first, CLOSING):
+                spans[node] = span
+            else:
+                fresh.append(node)
+        found = self._taken(spans, low, first)
+        if fresh:
+            edge = min(ceiling(low, CLOSING), first)
+            read = self.fetch.snapshots(fresh, low, first - 1, min(SPANS), edge)
+            found |= read
+            if known and self.fetch.caches is None:
+                self._keep({(node, tier, "head"): node for node in fresh}, low, first, read, low)
         return found
 
-    def _closed(self, kept: Kept, node: int, first: int, end: int, tier: int) -> list[Block]:
+    def _closed(self, nodes: Collection[int], first: int, end: int, tier: int) -> Found:
         """The buckets of `tier` seconds within [first, end), all of them closed."""
-        key, disturbed = (node, tier), self.ages[node][1]
-        span = kept.find(key, disturbed, first)
-        if span is not None and span.first <= first and end <= span.until:
-            return self._taken(span, first, end)
-        if self.caches is not None:
-            return self._read(node, first, end - 1, tier)
-        if span is None or first > span.until or end < span.first:
-            span = Span(disturbed, first, first)
-        found = self._taken(span, span.first, span.until)
-        if first < span.first:
-            found += self._read(node, first, span.first - 1, tier)
-        if end > span.until:
-            found += self._read(node, span.until, end - 1, tier)
-        span = replace(span, first=min(first, span.first), until=max(end, span.until))
-        found = joined(found, tier)
-        self._keep(kept, key, span, found, first)
-        return [cut(block, first, end) for block in found]
-
-    def _keep(self, kept: Kept, key: Hashable, span: Span, blocks: list[Block], first: int) -> None:
-        """Unless something damaged is lacking."""
-        if not self._lost:
-            packed = tuple(pack(block) for block in blocks if len(block.time))
-            rows = {block.bare.layout: self.rows[block.bare.layout] for block in packed}
-            kept.put(key, replace(span, blocks=packed, rows=rows), first)
-
-    def _taken(self, span: Span, first: int, until: int) -> list[Block]:
-        """What a span holds from `first` up to `until`; of the wanted rows."""
-        if self.caches is None:
-            self.rows.update((name, rows) for name, rows in span.rows.items() if name not in self.rows)
-            return span.within(first, until)
-        for layout, rows in span.rows.items():
-            if layout not in self._picked:
-                self._picked[layout], self.rows[layout] = _wanted(rows, self.caches)
-        blocks = (block.within(first, until, self._picked[block.bare.layout]) for block in span.blocks)
-        return [block for block in blocks if len(block.time)]
-
-    def _read(self, node: int, low: int, high: int, width: int) -> list[Block]:
-        """The same from the file."""
-        found = list(self._recent(node, low, high))
-        if width < min(SPANS):
-            return found + list(self._snapshots(node, low, high))
-        tier = max(w for w in SPANS if w <= width)
-        first, end = _whole(low, high, tier)
-        if first >= end:
-            return found + list(self._snapshots(node, low, high))
-        found += self._buckets(node, first, end, tier)
-        found += self._snapshots(node, low, first - 1)
-        found += self._snapshots(node, end, high)
+        spans, fresh = dict[int, Span](), list[int]()
+        longer: dict[tuple[int, int], dict[int, Span]] = {}
+        for node in nodes:
+            span = self.kept.find((node, tier), self.ages[node][1], first)
+            if span is not None and span.first <= first and end <= span.until:
+                spans[node] = span
+            elif self.fetch.caches is not None or span is None or first > span.until or end < span.first:
+                fresh.append(node)
+            else:
+                since = max(first, span.first) if self.kept.outlived((node, tier)) else span.first
+                longer.setdefault((since, span.until), {})[node] = span
+        found = self._taken(spans, first, end)
+        if fresh:
+            read = self.fetch.blocks(fresh, first, end - 1, tier)
+            found |= read
+            if self.fetch.caches is None:
+                self._keep({(node, tier): node for node in fresh}, first, end, read, first)
+        for (since, until), own in longer.items():
+            read = self._taken(own, since, until)
+            if first < since:
+                _add(read, self.fetch.blocks(own, first, since - 1, tier))
+            if end > until:
+                _add(read, self.fetch.blocks(own, until, end - 1, tier))
+            read = {node: joined(blocks, tier) if len(blocks) > _FEW else blocks for node, blocks in read.items()}
+            self._keep({(node, tier): node for node in own}, min(first, since), max(end, until), read, first)
+            found |= {node: [cut(block, first, end) for block in blocks] for node, blocks in read.items()}
         return found
 
-    def _kept(self, number: int) -> NDArray[np.intp] | None:
-        """Which rows of a layout are wanted; None for all."""
-        if number not in self._columns:
-            layout = self.book.load(self.db, number)
-            rows, columns = layout.rows, None
-            if self.caches is not None:
-                columns, rows = _wanted(rows, self.caches)
-            self.rows[layout.hash], self._columns[number] = rows, columns
-        return self._columns[number]
+    def _keep(self, keys: Mapping[Hashable, int], first: int, until: int, read: Found, needed: int) -> None:
+        """Keeps what was read of these nodes within [first, until), but of those of which something is damaged."""
+        keys = {key: node for key, node in keys.items() if node not in self.fetch.lost}
+        blocks = {node: [block for block in read[node] if len(block.time)] for node in keys.values()}
+        parts = iter(pack([block for node in keys.values() for block in blocks[node]]))
+        spans = dict[Hashable, Span]()
+        for key, node in keys.items():
+            own = tuple(next(parts) for _ in blocks[node])
+            rows = {block.layout: self.fetch.rows[block.layout] for block in blocks[node]}
+            spans[key] = Span(self.ages[node][1], first, until, own, rows)
+        self.kept.put(spans, needed)
 
-    def _recent(self, node: int, low: int, high: int) -> Iterator[Block]:
-        if node not in self._oldest:
-            (oldest,) = self.db.execute(_OLDEST, (node,)).fetchone()
-            self._oldest[node] = _NEVER if oldest is None else oldest
-        if high < self._oldest[node]:
-            return
-        groups: dict[tuple[int, int], list[tuple[object, ...]]] = {}
-        for row in self.db.execute(_RECENT, (node, low, high)):
-            groups.setdefault(row[:2], []).append(row[2:])
-        for series, rows in groups.items():
-            try:
-                yield self._recent_block(series, rows)
-            except UNREADABLE:
-                for row in rows:  # some of them are at fault: the others shall be seen
-                    block = None
-                    with self.damage.skip("recent", row[0]):  # type: ignore[arg-type] # its number
-                        block = self._recent_block(series, [row])
-                    if block is None:
-                        self._lost = True
-                    else:
-                        yield block
-
-    def _recent_block(self, series: tuple[int, int], rows: list[tuple[object, ...]]) -> Block:
-        boot, number = series
-        columns = self._kept(number)
-        samples = recent_samples([row[2:] for row in rows])
-        num, active = decode_pair([row[1] for row in rows], self.book.width(number))  # type: ignore[misc] # counts
-        if columns is not None:
-            num, active = num[:, columns], active[:, columns]
-        return to_block(self.boots[boot], self.book.hash(number), samples, num, active)
-
-    def _snapshots(self, node: int, low: int, high: int) -> Iterator[Block]:
-        """Sealed snapshots; where they are forgotten or damaged, what the roll-ups still know of whole buckets."""
-        if low > high:
-            return
-        hours, lost = set(), False
-        query = (node, low // HOUR, high // HOUR, high, low)
-        for row, start, boot, number, samples_blob, counts_blob in self.db.execute(_SEALED, query):
-            block = None
-            with self.damage.skip("sealed", row):
-                columns, samples = self._kept(number), unpack_samples(samples_blob, series=True)
-                per_slab = self.book.load(self.db, number).per_slab
-                num, active = unpack_objects(counts_blob, len(samples), per_slab, columns)
-                inside = np.flatnonzero((samples.taken >= low) & (samples.taken <= high))
-                if len(inside) < len(samples):
-                    samples, num, active = samples.take(inside), num[inside], active[inside]
-                block = to_block(self.boots[boot], self.book.hash(number), samples, num, active)
-            if block is None:
-                lost = self._lost = True
-                continue
-            hours.add(start)
-            yield block
-        if lost or low < self._forgotten.get(0, 0):
-            tier = min(SPANS)
-            for block in self._buckets(node, *_whole(low, high, tier), tier):
-                yield from _outside(block, hours)
-
-    def _buckets(self, node: int, first: int, end: int, tier: int) -> Iterator[Block]:
-        """Buckets of `tier` seconds within [first, end), both on its grid; where they are gone, of the next tier."""
-        if first >= end:
-            return
-        span = SPANS[tier] * 1000
-        hours: set[int] = set()
-        lost = False
-        for row, boot, number, blob in self.db.execute(_ROLLUPS, (node, tier, first // span, (end - 1) // span)):
-            block = None
-            with self.damage.skip("rollups", row):
-                columns = self._kept(number)
-                per_slab = self.book.load(self.db, number).per_slab
-                block = unpack_block(self.boots[boot], self.book.hash(number), blob, per_slab, columns)
-            if block is None:
-                lost = self._lost = True
-                continue
-            block = cut(block, first, end)
-            hours.update(_hours(block).tolist())
-            yield block
-        coarser = [w for w in SPANS if w > tier]
-        if coarser and (lost or first < self._forgotten.get(tier, 0)):
-            for block in self._buckets(node, *_whole(first, end - 1, coarser[0]), coarser[0]):
-                yield from _outside(block, hours)
+    def _taken(self, spans: Mapping[int, Span], first: int, until: int) -> Found:
+        """What the nodes' spans hold from `first` up to `until`; of the wanted rows."""
+        found: Found = {node: [] for node in spans}
+        for span in spans.values():
+            for layout, rows in span.rows.items():
+                if self.fetch.caches is None:
+                    self.fetch.rows.setdefault(layout, rows)
+                elif layout not in self._columns:
+                    self._columns[layout], self.fetch.rows[layout] = wanted_rows(rows, self.fetch.caches)
+        parts = [(node, part) for node, span in spans.items() for part in span.parts]
+        for node, block in unpack(parts, first, until, self._columns):
+            found[node].append(block)
+        return found
 
 
-def _wanted(rows: Sequence[CacheRow], caches: Collection[str]) -> tuple[NDArray[np.intp], tuple[CacheRow, ...]]:
-    """The places of the rows with these names, and those rows."""
-    places = [i for i, row in enumerate(rows) if row.name in caches]
-    return np.array(places, dtype=np.intp), tuple(rows[i] for i in places)
-
-
-def _whole(low: int, high: int, tier: int) -> tuple[int, int]:
-    """The whole buckets of `tier` seconds within [low, high]: from and up to, not including (milliseconds)."""
-    return _ceil(low, tier * 1000), _floor(high + 1, tier * 1000)
-
-
-def _floor(at: int, step: int) -> int:
-    return at // step * step
-
-
-def _ceil(at: int, step: int) -> int:
-    return -(-at // step) * step
-
-
-def _hours(block: Block) -> NDArray[np.int64]:
-    return np.floor_divide(np.rint(block.time * 1000).astype(np.int64), HOUR)
-
-
-def _outside(block: Block, hours: set[int]) -> Iterator[Block]:
-    """What of the block lies in other hours."""
-    yield _cut(block, ~np.isin(_hours(block), sorted(hours))) if hours else block
-
-
-def _cut(block: Block, wanted: NDArray[np.bool_]) -> Block:
-    if wanted.all():
-        return block
-    names = [f.name for f in fields(Block)][2:]
-    return replace(block, **{name: getattr(block, name)[wanted] for name in names})
+def _add(found: Found, more: Found) -> None:
+    for node, blocks in more.items():
+        found[node] += blocks

@@ -1,5 +1,6 @@
 """Columns packed and back, exactly."""
 
+import itertools
 import math
 from typing import Any
 
@@ -9,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from server.buckets import Block
+from server.buckets import ARRAYS, Block
 from server.storage import codec, grids, samples
-from server.storage.rollups import pack_block, unpack_block
+from server.storage.rollups import form_of, pack_block, unpack_block, unpack_blocks
 from server.storage.samples import Counts, Samples, pack_counts, pack_samples, unpack_counts, unpack_samples
 
 quick = settings(deadline=None, max_examples=60, derandomize=True)
@@ -95,6 +96,12 @@ def test_chunks_of_the_first_stores_are_read(sections: int) -> None:
         ]
         packed = codec.join([codec.pack_matrix(m) for m in foretold], 9)
     assert len(codec.split(packed)) == sections
+    now = codec.split(pack_counts(counts, per_slab))
+    pairs = samples.unpack_objects([now, codec.split(packed)], 2, per_slab)
+    assert [m.tolist() for m in pairs.dense()] == [
+        [counts.num_objs.T.tolist()] * 2,
+        [counts.active_objs.T.tolist()] * 2,
+    ]
     back = unpack_counts(packed, 2, per_slab)
     assert (back.active_objs.tolist(), back.num_slabs.tolist()) == ([[3, 400], [2, 500]], [[6, 403], [5, 503]])
 
@@ -161,6 +168,27 @@ def test_a_block_comes_back(per_slab: list[int]) -> None:
         for name in ("num_min", "active_min"):
             expected = getattr(block, name)
             np.testing.assert_array_equal(getattr(back, name), expected if columns is None else expected[:, columns])
+
+
+def test_blocks_of_one_layout_come_back_together_or_in_part() -> None:
+    rng = np.random.default_rng(3)
+    each, blocks = np.array([0, 1, 21, 16, 16]), []
+    for start in (0, 2, 5):
+        num = 10**6 * rng.integers(0, 2, 5) + np.cumsum(rng.integers(-2, 3, (9, 5)) * rng.integers(0, 2, 5), axis=0)
+        time = 300 * (start + np.arange(9, dtype=np.float64))
+        memory = np.where(rng.random((9, 4)) < 0.1, np.nan, rng.integers(0, 2**40, (9, 4)))
+        blocks.append(Block(f"boot-{start}", "l", time, time + 0.25, memory, rng.integers(1, 9, 9), num, num - start))
+    split = [codec.split(pack_block(block, each)) for block in blocks]
+    names = [(block.boot, block.layout) for block in blocks]
+    for columns, (first, until) in itertools.product((None, np.array([3, 0])), ((0, 10**9), (900_000, 1_500_000))):
+        found = unpack_blocks(names, split, form_of(split[0]), each, columns, first, until)
+        for block, back in zip(blocks, found, strict=True):
+            inside = (block.time >= first / 1000) & (block.time < until / 1000)
+            for name in ARRAYS:
+                expected = getattr(block, name)[inside]
+                chosen = expected if columns is None or not name.endswith("_min") else expected[:, columns]
+                np.testing.assert_array_equal(getattr(back, name), chosen)
+            assert (back.boot, back.layout) == (block.boot, block.layout)
 
 
 @pytest.mark.parametrize("form", [b"grids", b""])

@@ -11,6 +11,7 @@ import pytest
 from server.storage import Retention, open_store
 from server.storage.base import Store
 from server.storage.checks import check_store
+from server.storage.codec import compress, decompress, join, split
 from tests.server.storage.histories import START, received, snapshot
 
 HOUR, DAY = 3600.0, 86400.0
@@ -107,6 +108,22 @@ def test_a_damaged_rollup_costs_its_own_hours_only(path: Path, store: Store) -> 
     store.maintain(START + DAY)  # merges into it: what comes is kept, what was is lost
     assert problems(path) == []
     assert store.status().counters["damaged_rows"] == 1
+
+
+@pytest.mark.parametrize(("table", "column"), [("sealed", "counts"), ("rollups", "buckets"), ("recent", "counts")])
+def test_what_unzips_and_is_wrong_costs_its_own_node_only(path: Path, store: Store, table: str, column: str) -> None:
+    """Rows of many nodes are decoded together: then each by itself."""
+    db = sqlite3.connect(path)
+    with db:
+        for row, blob in db.execute(f"SELECT id, {column} FROM {table} WHERE node = 1").fetchall():
+            wrong = decompress(blob)[:-3] if table == "recent" else join([*split(blob)[:-2], b"\x00" * 9, b"grids"], 3)
+            wrong = compress(wrong, 3) if table == "recent" else wrong
+            db.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (wrong, row))
+    db.close()
+    found = samples(store, START, START + 4 * HOUR, 60 if table == "sealed" else 300)
+    assert found["b"] == 46
+    assert found.get("a", 0) == {"sealed": 46, "rollups": 10, "recent": 36}[table]
+    assert store.status().counters["damaged_rows"] == {"sealed": 3, "rollups": 2, "recent": 10}[table]
 
 
 def test_damage_stops_neither_sealing_nor_forgetting(path: Path) -> None:

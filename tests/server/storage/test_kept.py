@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from server.buckets import Block
 from server.storage import Retention, open_store
 from server.storage.base import Store
-from server.storage.kept import Kept, Span, cut, pack
+from server.storage.kept import Kept, Span, pack, unpack
+from server.storage.pieces import cut
 from server.storage.upkeep import back_up
 from tests.server.storage.histories import LARGEST, START, history, received, snapshot
 from tests.server.storage.naive import described
@@ -141,7 +143,7 @@ def test_never_holds_more_than_it_may(steps: list[tuple[str, int, int]]) -> None
         if what == "begin":
             kept.begin()
         elif what == "put":
-            kept.put(key, Span(key, 0, size * 300_000, (pack(block(size, 20)),)), 0)
+            kept.put({key: Span(key, 0, size * 300_000, tuple(pack([block(size, 20)])))}, 0)
         else:
             found = kept.find(key, key, 0)
             assert found is None or found.disturbed == key
@@ -152,32 +154,39 @@ def test_what_was_used_lately_is_not_given_up_for_something_new() -> None:
     kept = Kept(limit=20_000)
     kept.begin()
     for key in range(100):
-        kept.put(key, Span(0, 0, 1, (pack(block(10, 10)),)), 0)
+        kept.put({key: Span(0, 0, 1, tuple(pack([block(10, 10)])))}, 0)
     held = [key for key in range(100) if kept.find(key, 0, 0)]
     assert 0 < len(held) < 100
     assert held == list(range(len(held)))
     for _ in range(20):
         kept.begin()
-    kept.put(100, Span(0, 0, 1, (pack(block(10, 10)),)), 0)
+    kept.put({100: Span(0, 0, 1, tuple(pack([block(10, 10)])))}, 0)
     assert kept.find(100, 0, 0)
     assert not kept.find(0, 0, 0)
 
 
-def test_what_no_window_needs_any_more_is_dropped() -> None:
+def test_what_is_packed_together_is_kept_together_or_not_at_all() -> None:
+    kept = Kept(limit=20_000)
+    kept.put({0: Span(0, 0, 1, tuple(pack([block(10, 10)])))}, 0)
+    before = kept.bytes
+    kept.put({key: Span(0, 0, 1, (part,)) for key, part in enumerate(pack([block(10, 10)] * 200), 1)}, 0)
+    assert [key for key in range(30) if kept.find(key, 0, 0)] == [0]
+    assert kept.bytes == before
+
+
+def test_what_no_window_needs_any_more_is_told() -> None:
     kept = Kept()
     kept.begin()
-    kept.put("k", Span(0, 0, 100 * 300_000, (pack(block(100, 4)),)), 0)
-    full = kept.bytes
-    for _ in range(20):
+    kept.put({"k": Span(0, 0, 100 * 300_000)}, 0)
+    for _ in range(8):
         kept.begin()
-        span = kept.find("k", 0, 90 * 300_000)
-        assert span
-        kept.put("k", span, 90 * 300_000)
-    span = kept.find("k", 0, 90 * 300_000)
-    assert span
-    assert span.first == 90 * 300_000
-    assert len(span.blocks[0].bare.time) == 10
-    assert kept.bytes < full / 2
+        assert kept.find("k", 0, 90 * 300_000)
+        assert not kept.outlived("k")
+    kept.begin()
+    assert kept.outlived("k")
+    kept.put({"k": Span(0, 90 * 300_000, 100 * 300_000)}, 90 * 300_000)
+    assert not kept.outlived("k")
+    assert not kept.outlived("another")
 
 
 counts = st.lists(st.sampled_from([-1, 0, 1, 2**16 - 1, 2**16, 2**32 - 1, 2**32, LARGEST]), min_size=6, max_size=6)
@@ -189,10 +198,21 @@ def test_packing_keeps_every_count(rows: list[list[int]], still: int, first: int
     matrix = np.array(rows, dtype=np.int64)
     matrix[:, ::still] = matrix[0, ::still]
     plain = replace(block(len(rows), 6), num_min=matrix, active_min=matrix // 2)
-    expected = cut(plain, first * 300_000, until * 300_000)
-    unpacked = pack(plain).within(first * 300_000, until * 300_000)
-    for field in fields(Block)[2:]:
-        assert getattr(unpacked, field.name).tolist() == getattr(expected, field.name).tolist()
+    other = block(len(rows), 6)
+    parts = pack([other, plain, other])
+    columns = np.array([4, 1])
+    for places, chosen in itertools.product(([0, 1, 2], [2, 1], [1]), (None, columns)):
+        wanted = {} if chosen is None else {"l": chosen}
+        found = dict(unpack([(place, parts[place]) for place in places], first * 300_000, until * 300_000, wanted))
+        for place in places:
+            expected = cut(plain if place == 1 else other, first * 300_000, until * 300_000)
+            if not len(expected.time):
+                assert place not in found
+                continue
+            for field in fields(Block)[2:-1]:
+                values = getattr(expected, field.name)
+                values = values[:, columns] if field.name.endswith("_min") and chosen is not None else values
+                assert getattr(found[place], field.name).tolist() == values.tolist()
 
 
 def test_packing_takes_a_quarter() -> None:
@@ -200,7 +220,8 @@ def test_packing_takes_a_quarter() -> None:
     matrix = rng.integers(0, 60_000, (60, 200))
     matrix[:, :100] = 7
     plain = replace(block(60, 200), num_min=matrix, active_min=matrix)
-    assert pack(plain).bytes < 60 * 200 * 2 * 8 / 6
+    ((packed, _, share),) = pack([plain])
+    assert share == packed.bytes < 60 * 200 * 2 * 8 / 6
 
 
 def test_cut_takes_the_first_end_and_not_the_last() -> None:
