@@ -59,6 +59,24 @@ def test_the_same_growth_in_the_company_of_many_is_a_task() -> None:
     assert all(found.score < alone / 2 for found in judged(nodes).findings)
 
 
+def test_what_drifts_upwards_beside_a_straight_rise_is_no_company() -> None:
+    """Their correlation with it is about 0.8: under what a straight rise asks for, over what another one does."""
+    nodes = short_fleet()
+    for number, name in enumerate(levels(nodes[1])[3:]):
+        held, rng = nodes[1].caches[name], np.random.default_rng(number)
+        drift = (
+            np.linspace(0.0, 1.0, len(held)) + 0.2 * np.repeat(rng.standard_normal(len(held) // 8 + 1), 8)[: len(held)]
+        )
+        nodes[1].caches = {**nodes[1].caches, name: held + 0.4 * held[0] * drift}
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5)
+    name = levels(nodes[1])[2]
+    assert [one.evidence["company"] for one in judged(nodes).findings if one.cache == name] == [0]
+    jagged = 0.05 * np.sign(np.sin(np.arange(len(nodes[1].time)) / 6))  # no straight line any more
+    nodes[1].caches = {**nodes[1].caches, name: nodes[1].caches[name] * (1 + jagged)}
+    seen = judged(nodes)
+    assert [one.evidence["company"] for one in seen.findings + seen.watch if one.cache == name] == [5]
+
+
 def test_what_all_nodes_do_meanwhile_is_no_company() -> None:
     nodes = short_fleet()
     for node in nodes:
