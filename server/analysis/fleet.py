@@ -131,7 +131,8 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: fl
     first = onset(t, y)
     load = node_load(part.active[kept][first:], part.index[cache]) if middle.span.whole else None
     since, growth = float(t[first]), float(np.median([max(sign.growth, 0.0) for sign in signs]))
-    exhausted = min(gone) if gone else None
+    shape = shape_of(t[first:], y[first:], load)
+    exhausted = min(gone) if gone and shape != "stopped" else None
     text = describe(
         where=f"{len(signs)} of {listed} nodes of {middle.track.group}",
         cache=cache,
@@ -142,7 +143,7 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: fl
         peer_bytes_per_hour=None,
         also=0,
         reboots=0,
-        stopped=False,
+        stopped=shape == "stopped",
         exhausts_at=exhausted,
     )
     return Finding(
@@ -158,7 +159,7 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: fl
         peer_bytes_per_hour=None,
         score=score,
         q_value=q,
-        shape=shape_of(t[first:], y[first:], load),
+        shape=shape,
         since=since,
         since_open=first == 0,
         exhausts_at=exhausted,

@@ -231,6 +231,15 @@ def test_all_nodes_growing_is_the_fleets_finding() -> None:
     assert found.summary.startswith("5 of 5 nodes of lvs: churn-1")
 
 
+def test_what_has_stopped_on_all_nodes_will_not_exhaust_their_memory() -> None:
+    nodes = make_fleet(5)
+    for number in range(5):
+        leaking(nodes, number, "constant-0", 8 * MIB, until=START + 17.5 * 3600)
+    (found,) = judged(nodes).findings
+    assert (found.kind, found.cache, found.shape, found.exhausts_at) == ("fleet", "constant-0", "stopped", None)
+    assert "it has stopped growing" in found.summary
+
+
 def test_a_cache_that_fills_on_all_nodes_is_watched() -> None:
     nodes = make_fleet(5)
     for node in nodes:
