@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from server.buckets import CacheRow
 
-__all__ = ["assumed_reclaimable", "canonical_names", "fold", "freed_late", "kept_late"]
+__all__ = ["assumed_reclaimable", "canonical_names", "fold", "freed_late", "kept_late", "named_before"]
 
 _RANDOM = re.compile(r"^kmalloc-(?:rnd|part)-\d+-(.+)$")
 """Copies drawn per boot by CONFIG_RANDOM_KMALLOC_CACHES (Linux commit 3c6152940584, v6.6)."""
@@ -127,4 +127,22 @@ def canonical_names(layouts: Mapping[str, Sequence[Sequence[CacheRow]]]) -> dict
             best = min(others, key=lambda other: (-count[other], other), default=name)
             answer[raw] = best if count[best] > count[name] else name
         result.update(dict.fromkeys(nodes, answer))
+    return result
+
+
+def named_before(
+    known: Mapping[str, Mapping[str, str]], fresh: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """`fresh` names of each node, but the `known` ones where there are some: both as canonical_names gives them.
+
+    A part of a window may show fewer of a node's caches, or other nodes, and so name a cache otherwise than all of it.
+    """
+    joined: dict[tuple[int, int], Mapping[str, str]] = {}
+    result: dict[str, Mapping[str, str]] = {}
+    for node, own in fresh.items():
+        before = known.get(node, own)
+        key = (id(before), id(own))
+        if key not in joined:
+            joined[key] = before if own.keys() <= before.keys() else {**own, **before}
+        result[node] = joined[key]
     return result

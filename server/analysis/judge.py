@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from common.times import format_time
@@ -11,6 +11,7 @@ from server.analysis.cohort import split_cohorts
 from server.analysis.fdr import chance, q_values
 from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
+from server.analysis.identity import named_before
 from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
 from server.analysis.panel import make_panel
@@ -18,7 +19,7 @@ from server.analysis.past import Past
 from server.analysis.scan import Scan, scan
 from server.analysis.sentence import span_text
 from server.analysis.steady import Alone, verdict
-from server.analysis.tracks import Track, cells, make_tracks, settled
+from server.analysis.tracks import Track, cells, make_tracks, names_of, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
 from server.analysis.windows import plan
 from server.buckets import NodeSeries, Source
@@ -30,6 +31,8 @@ __all__ = ["judge", "judge_alone"]
 class _Group:
     name: str
     nodes: int = 0
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Which cache every name is, by node: over the whole window first, as a part may tell less."""
     tracks: list[Track] = field(default_factory=list)
     coarse: list[Track] = field(default_factory=list)
     uncut: list[Track] = field(default_factory=list)
@@ -93,7 +96,8 @@ def judge_alone(
         for name in sorted(set(by_group) - set(young)):
             nodes = sorted(by_group[name], key=lambda node: node.node)
             known = groups.setdefault(name, _Group(name))
-            every = make_tracks(nodes)
+            known.names = named_before(known.names, names_of(nodes))
+            every = make_tracks(nodes, known.names)
             tracks = [settled(track) for track in every]
             if number == 0:
                 known.nodes, known.tracks = len(nodes), tracks

@@ -279,7 +279,8 @@ class _Signs:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
             t, y = self._past.series(*key)
             anew = restarted(y)
-            gates["slowing"] = earlier > MOST_SLOWER * growth or levels_off(t[anew:], y[anew:], rests=False)
+            levelled = len(y) > 0 and levels_off(t[anew:], y[anew:], rests=False)
+            gates["slowing"] = earlier > MOST_SLOWER * growth or levelled
         if self._span.ended:
             t, y = self._past.series(*key)
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth

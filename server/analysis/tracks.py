@@ -21,6 +21,7 @@ __all__ = [
     "Track",
     "cells",
     "make_tracks",
+    "names_of",
     "settled",
     "warm_up_seconds",
 ]
@@ -195,9 +196,17 @@ def settled(track: Track) -> Track:
     )
 
 
-def make_tracks(nodes: Sequence[NodeSeries]) -> list[Track]:
-    """The tracks of the nodes of one group, by node and boot, warm-up and all."""
-    canonical = canonical_names({node.node: [boot.rows for boot in node.boots] for node in nodes})
+def names_of(nodes: Sequence[NodeSeries]) -> dict[str, Mapping[str, str]]:
+    """For each node of one group, which cache every name that it lists is."""
+    return canonical_names({node.node: [boot.rows for boot in node.boots] for node in nodes})
+
+
+def make_tracks(nodes: Sequence[NodeSeries], canonical: Mapping[str, Mapping[str, str]] | None = None) -> list[Track]:
+    """The tracks of the nodes of one group, by node and boot, warm-up and all.
+
+    `canonical`: which cache each name is, by node, where more than these series tell (see names_of).
+    """
+    canonical = canonical or names_of(nodes)
     known: dict[tuple[int, ...], _Columns] = {}
     same: dict[tuple[int, int], _Columns] = {}
     tracks = []

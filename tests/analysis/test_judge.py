@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from server.analysis.judge import judge
+from server.analysis.judge import judge, judge_alone
 from server.analysis.types import AnalysisSettings, Judgement, Note
+from server.buckets import NodeSeries
 from tests.analysis.series import GIB, MIB, START, ArraySource, Node, level, rising
 from tests.analysis.series import fleet as make_fleet
 
@@ -219,6 +221,35 @@ def test_a_leak_over_a_reboot_is_one_finding() -> None:
     assert (found.node, found.cache) == ("n2", "constant-0")
     assert "again after a reboot" in found.summary
     assert found.growth_bytes > 50 * MIB
+
+
+def test_a_cache_that_a_reboot_merged_with_another_keeps_its_name_in_every_part_of_the_window() -> None:
+    nodes = make_fleet(5)
+    old = nodes[2]
+    then, now = slice(None, 216), slice(216, None)  # a reboot after 18 hours, a leak since 20
+    foo = level(old.time, MIB) + rising(old.time, 4 * MIB, START + 20 * 3600)
+    caches = {**old.caches, "foo": foo}
+    nodes[2] = replace(old, time=old.time[then], caches={name: y[then] for name, y in caches.items()}, boot="b0")
+    del caches["constant-0"]
+    caches = {name: y[now] for name, y in caches.items()}
+    merged = {"foo": ("constant-0",)}
+    nodes.append(replace(old, time=old.time[now], caches=caches, boot="b1", uptime=14400.0, aliases=merged))
+    found = judged(nodes)
+    assert [(row.node, row.cache) for row in found.findings + found.watch] == [("n3", "foo")]
+
+
+class LateSource(ArraySource):
+    """A node's snapshots come between the readings of one window."""
+
+    def window(self, start: float, end: float, width: int, **asked: Any) -> Iterable[NodeSeries]:
+        return [one for one in super().window(start, end, width, **asked) if start > START or one.node != "n3"]
+
+
+def test_a_leaking_node_that_only_a_later_reading_shows_is_no_error() -> None:
+    nodes = make_fleet(5)
+    leaking(nodes, 2, "constant-0", 4 * MIB, END - 3 * 3600)
+    found = judge_alone(LateSource(nodes), start=START, end=END, group=None, settings=AnalysisSettings())
+    assert {row.node for row in found.findings + found.watch} <= {"n3"}
 
 
 def test_all_nodes_growing_is_the_fleets_finding() -> None:
