@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,8 @@ _FRAME = 2500
 """Bytes about, of what is packed together beside its arrays."""
 _SPAN = 500
 """Bytes about, of a span beside its parts."""
+_EVER = 2**62
+"""Milliseconds."""
 _ARRAY = 112
 """Bytes of an array beside its numbers."""
 _TALL = np.array([0, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.uint64)
@@ -148,8 +150,6 @@ class Part(NamedTuple):
 
     packed: Packed
     place: int
-    bytes: int
-    """Its share of the memory that these take."""
 
 
 def pack(blocks: Sequence[Block]) -> list[Part]:
@@ -160,8 +160,7 @@ def pack(blocks: Sequence[Block]) -> list[Part]:
     parts = dict[int, Part]()
     for own in alike.values():
         packed = _pack([blocks[index] for index in own])
-        share = packed.bytes // len(own)
-        parts.update((index, Part(packed, place, share)) for place, index in enumerate(own))
+        parts.update((index, Part(packed, place)) for place, index in enumerate(own))
     return [parts[index] for index in range(len(blocks))]
 
 
@@ -189,7 +188,7 @@ def unpack(
     `columns`: the wanted rows of each layout of which not all are.
     """
     together: dict[int, tuple[Packed, list[int], list[int]]] = {}
-    for node, (packed, place, _) in parts:
+    for node, (packed, place) in parts:
         _, nodes, places = together.setdefault(id(packed), (packed, [], []))
         nodes.append(node)
         places.append(place)
@@ -211,16 +210,10 @@ class Span:
     rows: Mapping[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """Of the blocks' layouts, which the store may have forgotten."""
 
-    @property
-    def bytes(self) -> int:
-        """Memory that it takes; of what is packed together, its share."""
-        return sum(part.bytes for part in self.parts) + _SPAN
-
 
 @dataclass(slots=True)
 class _Entry:
     span: Span
-    bytes: int
     used: int
     """The window that used it last."""
     used_widely: int
@@ -233,6 +226,8 @@ class Kept:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._together: dict[int, tuple[Packed, set[Hashable]]] = {}
+        """What is packed together, by its id, and the keys whose spans have parts of it: it lives as long as any."""
         self._lock = threading.Lock()
         self._window = 0
         self.bytes = 0
@@ -264,24 +259,63 @@ class Kept:
         `first`: from when on they are needed.
         """
         with self._lock:
-            entries = dict[Hashable, _Entry]()
+            thinned, entries = set[int](), dict[Hashable, _Entry]()
             for key, span in spans.items():
-                old = self._entries.pop(key, None)
-                self.bytes -= old.bytes if old else 0
+                old = self._drop(key, thinned)
                 used_widely = self._window if old is None or _widely(span, first) else old.used_widely
-                entries[key] = _Entry(span, span.bytes, self._window, used_widely)
-            size = sum(entry.bytes for entry in entries.values())
-            if self._room(size):
+                entries[key] = _Entry(span, self._window, used_widely)
+            packed = {id(part.packed): part.packed for span in spans.values() for part in span.parts}
+            size = sum(one.bytes for one in packed.values()) + _SPAN * len(spans)
+            if self._room(size, thinned):
                 self._entries.update(entries)
+                self._together.update((number, (one, set())) for number, one in packed.items())
+                for key, span in spans.items():
+                    for part in span.parts:
+                        self._together[id(part.packed)][1].add(key)
                 self.bytes += size
+            for number in thinned:
+                self._condense(number)
 
-    def _room(self, wanted: int) -> bool:
+    def _drop(self, key: Hashable, thinned: set[int]) -> _Entry | None:
+        """Gives up a span; what other spans have parts of stays, and goes into `thinned`."""
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return None
+        self.bytes -= _SPAN
+        for number in {id(part.packed) for part in entry.span.parts}:
+            keys = self._together[number][1]
+            keys.remove(key)
+            if keys:
+                thinned.add(number)
+            else:
+                self.bytes -= self._together.pop(number)[0].bytes
+        return entry
+
+    def _condense(self, number: int) -> None:
+        """Packs anew what lost half of its parts and more: a node that is gone must not keep those of its time."""
+        if number not in self._together:
+            return
+        packed, keys = self._together[number]
+        own = [(key, part.place) for key in keys for part in self._entries[key].span.parts if part.packed is packed]
+        if 2 * len(own) > len(packed.boots):
+            return
+        fresh = dict(zip(own, pack(packed.within(0, _EVER, [place for _, place in own])), strict=True))
+        for key in keys:
+            span = self._entries[key].span
+            parts = (fresh[key, part.place] if part.packed is packed else part for part in span.parts)
+            self._entries[key].span = replace(span, parts=tuple(parts))
+        (one,) = {id(part.packed): part.packed for part in fresh.values()}.values()
+        self.bytes += one.bytes - packed.bytes
+        del self._together[number]
+        self._together[id(one)] = one, keys
+
+    def _room(self, wanted: int, thinned: set[int]) -> bool:
         """Gives up what was not used for long, the oldest first, until so many bytes fit in."""
         while self.bytes + wanted > self._limit:
             oldest = next(iter(self._entries), None)
             if oldest is None or self._entries[oldest].used + _ROUND >= self._window:
                 return False
-            self.bytes -= self._entries.pop(oldest).bytes
+            self._drop(oldest, thinned)
         return True
 
 

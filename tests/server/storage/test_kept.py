@@ -174,6 +174,41 @@ def test_what_is_packed_together_is_kept_together_or_not_at_all() -> None:
     assert kept.bytes == before
 
 
+def test_a_node_that_is_gone_does_not_keep_those_that_were_packed_with_it() -> None:
+    kept, fleet, few = Kept(), 16, 4
+    for step in range(40):
+        kept.begin()
+        alive = range(step * few, step * few + fleet)
+        parts = pack([block(50, 40, fill=key + 1) for key in alive])
+        kept.put({key: Span(0, 0, 50 * 300_000, (part,)) for key, part in zip(alive, parts, strict=True)}, 0)
+    spans = [kept.find(key, 0, 0) for key in range(39 * few + fleet)]
+    held = {id(part.packed): part.packed for span in spans if span for part in span.parts}
+    assert kept.bytes == pytest.approx(sum(packed.bytes for packed in held.values()), rel=0.5)
+    assert all(len(packed.boots) == few for packed in list(held.values())[:-1])
+    for key, span in enumerate(spans):
+        assert span is not None
+        ((_, found),) = unpack([(key, span.parts[0])], 0, HOUR_MS * 24, {})
+        assert (found.active_min == key + 1).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sets(st.integers(0, 7), min_size=1), max_size=12), st.integers(2_000, 60_000))
+def test_counts_all_that_lives(puts: list[set[int]], limit: int) -> None:
+    kept, expected = Kept(limit), dict[int, int]()
+    for number, keys in enumerate(puts, 1):
+        for _ in range(number % 3 * 5):
+            kept.begin()
+        parts = pack([block(9, 30, fill=100 * number + key) for key in sorted(keys)])
+        kept.put({key: Span(0, 0, 1, (part,)) for key, part in zip(sorted(keys), parts, strict=True)}, 0)
+        expected |= {key: 100 * number + key for key in keys}
+        spans = {key: span for key in range(8) if (span := kept.find(key, 0, 0))}
+        held = {id(part.packed): part.packed for span in spans.values() for part in span.parts}
+        assert sum(packed.bytes for packed in held.values()) <= kept.bytes <= limit
+        for key, span in spans.items():
+            ((_, found),) = unpack([(key, span.parts[0])], 0, HOUR_MS * 24, {})
+            assert (found.active_min == expected[key]).all()
+
+
 def test_what_no_window_needs_any_more_is_told() -> None:
     kept = Kept()
     kept.begin()
@@ -220,8 +255,8 @@ def test_packing_takes_a_quarter() -> None:
     matrix = rng.integers(0, 60_000, (60, 200))
     matrix[:, :100] = 7
     plain = replace(block(60, 200), num_min=matrix, active_min=matrix)
-    ((packed, _, share),) = pack([plain])
-    assert share == packed.bytes < 60 * 200 * 2 * 8 / 6
+    ((packed, _),) = pack([plain])
+    assert packed.bytes < 60 * 200 * 2 * 8 / 6
 
 
 def test_cut_takes_the_first_end_and_not_the_last() -> None:
