@@ -39,7 +39,11 @@ _ROLLUPS = (
     "WHERE node IN ({}) AND width = ? AND start BETWEEN ? AND ?"
 )
 
+_MOST = 2**21
+"""Counts of objects, about, that are decoded together: those of 64 nodes with usual layouts, a snapshot a minute."""
+
 T = TypeVar("T")
+R = TypeVar("R")
 Found = dict[int, list[Block]]
 """Blocks by node."""
 
@@ -69,6 +73,8 @@ class Fetch:
     """The rows kept of each layout met, as server.assemble wants them."""
     lost: set[int] = field(default_factory=set)
     """Nodes of which something damaged was met: what stands in for it is not to be kept."""
+    most: int = _MOST
+    """Bounds memory where snapshots come by the second, or layouts list thousands of caches."""
     forgotten: Mapping[int, int] = field(init=False)
     """Up to which instant each tier has forgotten something; 0 is the snapshots."""
     _columns: dict[int, Columns] = field(default_factory=dict)
@@ -140,18 +146,24 @@ class Fetch:
         if not rows:
             return
         number = rows[0][3]
-        columns = self._wanted(number)
-        num, active = decode_pair([row[4] for row in rows], self.book.width(number))
-        if columns is not None:
-            num, active = num[:, columns], active[:, columns]
-        samples = recent_samples([row[5:] for row in rows])
-        memory = np.where(samples.memory == UNKNOWN, np.nan, samples.memory)
-        series = {one: place for place, one in enumerate(dict.fromkeys((row[1], row[2]) for row in rows))}
-        which = np.array([series[row[1], row[2]] for row in rows], dtype=np.intp)
-        names = [(self.boots[boot], self.book.hash(number)) for _, boot in series]
-        snapshots = Snapshots(names, which, samples.taken / 1000.0, samples.uptime, memory, num, active)
-        blocks = coarsen_all(snapshots, grid.width, grid.single / 1000)
-        yield from zip((node for node, _ in series), blocks, strict=True)
+        columns, width = self._wanted(number), self.book.width(number)
+        for some in self._pieces(rows, width):
+            num, active = decode_pair([row[4] for row in some], width)
+            if columns is not None:
+                num, active = num[:, columns], active[:, columns]
+            samples = recent_samples([row[5:] for row in some])
+            memory = np.where(samples.memory == UNKNOWN, np.nan, samples.memory)
+            series = {one: place for place, one in enumerate(dict.fromkeys((row[1], row[2]) for row in some))}
+            which = np.array([series[row[1], row[2]] for row in some], dtype=np.intp)
+            names = [(self.boots[boot], self.book.hash(number)) for _, boot in series]
+            snapshots = Snapshots(names, which, samples.taken / 1000.0, samples.uptime, memory, num, active)
+            blocks = coarsen_all(snapshots, grid.width, grid.single / 1000)
+            yield from zip((node for node, _ in series), blocks, strict=True)
+
+    def _pieces(self, rows: Sequence[R], counts: int) -> Iterator[Sequence[R]]:
+        """The rows, of so many counts each, in parts of no more than `most` counts, or of one row."""
+        step = max(1, self.most // max(counts, 1))
+        return (rows[at : at + step] for at in range(0, len(rows), step))
 
     def _split(
         self, table: str, rows: Iterable[tuple[Any, ...]], form: Callable[[Any], T], lost: set[int]
@@ -171,7 +183,7 @@ class Fetch:
         return alike
 
     def _unpacked(
-        self, table: str, rows: list[_Row], unpack: Callable[[list[_Row]], Sequence[Block]], lost: set[int]
+        self, table: str, rows: Sequence[_Row], unpack: Callable[[Sequence[_Row]], Sequence[Block]], lost: set[int]
     ) -> list[tuple[_Row, Block]]:
         """The block of each row, without those that are damaged."""
         try:
@@ -190,10 +202,11 @@ class Fetch:
         lost: set[int] = set()
         hours: dict[int, set[int]] = {}
         rows = self._ask(_SEALED, found, grid.low // HOUR, grid.high // HOUR, grid.high, grid.low)
-        for own in self._split("sealed", rows, snapshots_in, lost).values():
-            for row, block in self._unpacked("sealed", own, partial(self._chunks, grid=grid), lost):
-                found[row.node].append(block)
-                hours.setdefault(row.node, set()).add(row.start)
+        for (number, times), own in self._split("sealed", rows, snapshots_in, lost).items():
+            for some in self._pieces(own, times * self.book.width(number)):
+                for row, block in self._unpacked("sealed", some, partial(self._chunks, grid=grid), lost):
+                    found[row.node].append(block)
+                    hours.setdefault(row.node, set()).add(row.start)
         unsure = found if grid.low < self.forgotten.get(0, 0) else lost
         self._stand_in(found, unsure, whole(grid.low, grid.high, min(SPANS)), min(SPANS), hours)
         self.lost |= lost
@@ -216,8 +229,9 @@ class Fetch:
         rows = self._ask(_ROLLUPS, nodes, tier, first // span, (end - 1) // span)
         for (number, form), own in self._split("rollups", rows, form_of, lost).items():
             unpack = partial(self._buckets, number=number, form=form, first=first, end=end)
-            for row, block in self._unpacked("rollups", own, unpack, lost):
-                mine.setdefault(row.node, []).append(block)
+            for some in self._pieces(own, form.times * form.width):
+                for row, block in self._unpacked("rollups", some, unpack, lost):
+                    mine.setdefault(row.node, []).append(block)
         for node, blocks in mine.items():
             found[node] += blocks
         coarser = [w for w in SPANS if w > tier]
