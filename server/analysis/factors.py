@@ -29,6 +29,8 @@ def node_effects(relative: Floats, swing: Floats, varies: Bools, reclaimable: Bo
     later, so what moves here alone, or here by far more, is not put down to the node. Only caches that vary here are
     counted; reclaimable ones fill at their own pace and are left out where enough others remain.
     """
+    if relative.shape[1] < FEWEST:
+        return np.zeros(len(relative))
     chosen = varies & np.isfinite(relative) & np.isfinite(swing)
     firm = chosen & ~reclaimable
     chosen = np.where((firm.sum(axis=1) >= FEWEST)[:, None], firm, chosen)

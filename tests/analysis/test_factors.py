@@ -32,6 +32,11 @@ def test_a_few_varying_caches_say_nothing() -> None:
     assert node_effects(np.ones((1, 20)), np.ones((1, 20)), varies, NONE) == 0.0
 
 
+def test_nodes_that_list_no_cache_have_no_effect() -> None:
+    none = np.zeros((2, 0))
+    assert node_effects(none, none, none.astype(bool), none.astype(bool)).tolist() == [0.0, 0.0]
+
+
 def test_others_greatest_leaves_the_node_itself_out() -> None:
     nan = np.nan
     swings = np.array([[1.0, 5.0, 2.0], [3.0, nan, 2.0], [2.0, nan, 1.0]])
