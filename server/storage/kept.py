@@ -228,6 +228,8 @@ class Kept:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._together: dict[int, tuple[Packed, set[Hashable]]] = {}
         """What is packed together, by its id, and the keys whose spans have parts of it: it lives as long as any."""
+        self._thinned: dict[int, int] = {}
+        """Of those, which lost a part, and in which window first: mostly the others are soon replaced, too."""
         self._lock = threading.Lock()
         self._window = 0
         self.bytes = 0
@@ -259,25 +261,26 @@ class Kept:
         `first`: from when on they are needed.
         """
         with self._lock:
-            thinned, entries = set[int](), dict[Hashable, _Entry]()
+            entries = dict[Hashable, _Entry]()
             for key, span in spans.items():
-                old = self._drop(key, thinned)
+                old = self._drop(key)
                 used_widely = self._window if old is None or _widely(span, first) else old.used_widely
                 entries[key] = _Entry(span, self._window, used_widely)
             packed = {id(part.packed): part.packed for span in spans.values() for part in span.parts}
             size = sum(one.bytes for one in packed.values()) + _SPAN * len(spans)
-            if self._room(size, thinned):
+            if self._room(size):
                 self._entries.update(entries)
                 self._together.update((number, (one, set())) for number, one in packed.items())
                 for key, span in spans.items():
                     for part in span.parts:
                         self._together[id(part.packed)][1].add(key)
                 self.bytes += size
-            for number in thinned:
+            for number in [number for number, at in self._thinned.items() if self._window - at > _ROUND]:
+                del self._thinned[number]
                 self._condense(number)
 
-    def _drop(self, key: Hashable, thinned: set[int]) -> _Entry | None:
-        """Gives up a span; what other spans have parts of stays, and goes into `thinned`."""
+    def _drop(self, key: Hashable) -> _Entry | None:
+        """Gives up a span; what other spans have parts of stays."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return None
@@ -286,15 +289,14 @@ class Kept:
             keys = self._together[number][1]
             keys.remove(key)
             if keys:
-                thinned.add(number)
+                self._thinned.setdefault(number, self._window)
             else:
                 self.bytes -= self._together.pop(number)[0].bytes
+                self._thinned.pop(number, None)
         return entry
 
     def _condense(self, number: int) -> None:
         """Packs anew what lost half of its parts and more: a node that is gone must not keep those of its time."""
-        if number not in self._together:
-            return
         packed, keys = self._together[number]
         own = [(key, part.place) for key in keys for part in self._entries[key].span.parts if part.packed is packed]
         if 2 * len(own) > len(packed.boots):
@@ -309,13 +311,13 @@ class Kept:
         del self._together[number]
         self._together[id(one)] = one, keys
 
-    def _room(self, wanted: int, thinned: set[int]) -> bool:
+    def _room(self, wanted: int) -> bool:
         """Gives up what was not used for long, the oldest first, until so many bytes fit in."""
         while self.bytes + wanted > self._limit:
             oldest = next(iter(self._entries), None)
             if oldest is None or self._entries[oldest].used + _ROUND >= self._window:
                 return False
-            self._drop(oldest, thinned)
+            self._drop(oldest)
         return True
 
 
