@@ -39,8 +39,9 @@ def choose(signs: Iterable[tuple[Sign, float]], q_limit: float) -> list[Choice]:
     for sign, q_value in signs:
         key = _key(sign)
         width, most = bent.get(key, (math.inf, 0.0))
-        if not sign.failed and not sign.span.ended and sign.span.width >= width and sign.growth <= most:
-            sign.failed = ("bends",)
+        alike = set(sign.failed) <= set(LIGHT) and not sign.span.ended
+        if alike and sign.span.width >= width and sign.growth <= most:
+            sign.failed += ("bends",)
         passed = not sign.failed or (sign.failed == LIGHT and _sure(sign))
         least = BRIEF_WATCH if sign.span.end - sign.span.start < BRIEF else WATCH_SCORE
         if sign.score < least or not (passed or set(sign.failed) <= SOFT):
@@ -59,7 +60,8 @@ def _bent(signs: Sequence[Sign]) -> dict[Key, tuple[float, float]]:
     """The width of the finest cells in which a rise up to the window's end bends, and the most that it rises by."""
     found: dict[Key, tuple[float, float]] = {}
     for sign in signs:
-        if sign.failed and set(sign.failed) <= FILLING and not sign.span.ended and sign.score >= WATCH_SCORE:
+        fills = FILLING & set(sign.failed) and set(sign.failed) <= FILLING.union(LIGHT)
+        if fills and not sign.span.ended and sign.score >= WATCH_SCORE:
             one = (sign.span.width, -sign.growth)
             found[_key(sign)] = min(found.get(_key(sign), one), one)
     return {key: (width, -growth * (1 + RISEN)) for key, (width, growth) in found.items()}
