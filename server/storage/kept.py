@@ -268,6 +268,10 @@ class Kept:
                 entries[key] = _Entry(span, self._window, used_widely)
             packed = {id(part.packed): part.packed for span in spans.values() for part in span.parts}
             size = sum(one.bytes for one in packed.values()) + _SPAN * len(spans)
+            full = self.bytes + size > self._limit
+            for number in [number for number, at in self._thinned.items() if full or self._window - at > _ROUND]:
+                del self._thinned[number]
+                self._condense(number)
             if self._room(size):
                 self._entries.update(entries)
                 self._together.update((number, (one, set())) for number, one in packed.items())
@@ -275,9 +279,6 @@ class Kept:
                     for part in span.parts:
                         self._together[id(part.packed)][1].add(key)
                 self.bytes += size
-            for number in [number for number, at in self._thinned.items() if self._window - at > _ROUND]:
-                del self._thinned[number]
-                self._condense(number)
 
     def _drop(self, key: Hashable) -> _Entry | None:
         """Gives up a span; what other spans have parts of stays."""

@@ -192,6 +192,16 @@ def test_a_node_that_is_gone_does_not_keep_those_that_were_packed_with_it() -> N
         assert (found.active_min == key + 1).all()
 
 
+def test_what_lacks_its_other_parts_makes_room() -> None:
+    kept, span = Kept(limit=40_000), 50 * 300_000
+    kept.begin()
+    parts = pack([block(50, 40)] * 10)
+    kept.put({key: Span(0, 0, span, (part,)) for key, part in enumerate(parts)}, 0)
+    assert kept.bytes > 25_000
+    kept.put({key: Span(0, 0, span, (part,)) for key, part in enumerate(pack([block(50, 40)] * 8))}, 0)
+    assert all(kept.find(key, 0, 0) for key in range(10))
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sets(st.integers(0, 7), min_size=1), max_size=12), st.integers(2_000, 60_000))
 def test_counts_all_that_lives(puts: list[set[int]], limit: int) -> None:
