@@ -90,21 +90,22 @@ def fleet_findings(
     covered: set[tuple[str, str]] = set()
     for cache in sorted(grown):
         nodes = grown[cache]
-        if len(nodes) < 2 or len(nodes) < FLEET_SHARE * len(listing.get(cache, ())):
+        listed = len(listing.get(cache, nodes))  # what came between two readings is in no list of the first
+        if len(nodes) < 2 or len(nodes) < FLEET_SHARE * listed:
             continue
         score = float(np.median([_own_score(sign) for sign in nodes.values()]))
         least = float(np.median([own_limit(sign) for sign in nodes.values()]))
         clear = sum(_own_score(sign) >= own_limit(sign) for sign in nodes.values())
-        least *= 1.0 if clear >= FLEET_SHARE * len(listing[cache]) else SURELY
+        least *= 1.0 if clear >= FLEET_SHARE * listed else SURELY
         short = any(sign.short for sign in nodes.values())
         q = float(q_values([chance(score, short=short)], len(listing))[0])
         if score < least or q > settings.q_limit:
             continue
         grew = [nodes[name] for name in sorted(nodes)]
-        if np.median([sign.rate / material_rate(sign.track, settings) for sign in grew]) < 1.0:
+        if np.median([sign.rate - material_rate(sign.track, settings) for sign in grew]) < 0.0:
             continue
         covered.update((node, cache) for node in nodes)
-        found = _finding(cache, grew, len(listing[cache]), past, end, score, q)
+        found = _finding(cache, grew, listed, past, end, score, q)
         asked = grew[:: max(1, len(grew) // ASKED)]
         bent = np.median([past.bent(sign.track.node, sign.track.boot, cache) for sign in asked])
         if bent > 1.0:
@@ -127,9 +128,12 @@ def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: fl
     part = cells(middle.track, middle.span.start, middle.span.end, middle.span.width)
     y = part.allocated[:, part.index[cache]]
     kept = np.isfinite(y)
-    t, y = (part.time[kept], y[kept]) if middle.span.whole else past.series(middle.track.node, middle.track.boot, cache)
+    t, y, active = part.time[kept], y[kept], part.active[kept]
+    whole = past.series(middle.track.node, middle.track.boot, cache)
+    if not middle.span.whole and len(whole[0]):
+        t, y = whole
     first = onset(t, y)
-    load = node_load(part.active[kept][first:], part.index[cache]) if middle.span.whole else None
+    load = node_load(active[first:], part.index[cache]) if middle.span.whole else None
     since, growth = float(t[first]), float(np.median([max(sign.growth, 0.0) for sign in signs]))
     shape = shape_of(t[first:], y[first:], load)
     exhausted = min(gone) if gone and shape != "stopped" else None
