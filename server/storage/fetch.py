@@ -46,8 +46,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 Found = dict[int, list[Block]]
 """Blocks by node."""
-_Series = tuple[int, str, str]
-"""Node, boot, layout."""
 
 
 class _Row(NamedTuple):
@@ -202,13 +200,13 @@ class Fetch:
         if grid.low > grid.high or not found:
             return
         lost: set[int] = set()
-        hours: dict[_Series, set[int]] = {}
+        hours: dict[int, set[int]] = {}
         rows = self._ask(_SEALED, found, grid.low // HOUR, grid.high // HOUR, grid.high, grid.low)
         for (number, times), own in self._split("sealed", rows, snapshots_in, lost).items():
             for some in self._pieces(own, times * self.book.width(number)):
                 for row, block in self._unpacked("sealed", some, partial(self._chunks, grid=grid), lost):
                     found[row.node].append(block)
-                    hours.setdefault((row.node, block.boot, block.layout), set()).add(row.start)
+                    hours.setdefault(row.node, set()).add(row.start)
         unsure = found if grid.low < self.forgotten.get(0, 0) else lost
         self._stand_in(found, unsure, whole(grid.low, grid.high, min(SPANS)), min(SPANS), hours)
         self.lost |= lost
@@ -239,10 +237,7 @@ class Fetch:
         coarser = [w for w in SPANS if w > tier]
         unsure = nodes if first < self.forgotten.get(tier, 0) else lost
         if coarser and unsure:
-            hours: dict[_Series, set[int]] = {}
-            for node in unsure:
-                for block in mine.get(node, ()):
-                    hours.setdefault((node, block.boot, block.layout), set()).update(hours_of(block).tolist())
+            hours = {node: {hour for block in mine.get(node, ()) for hour in hours_of(block)} for node in unsure}
             self._stand_in(found, unsure, whole(first, end - 1, coarser[0]), coarser[0], hours)
         self.lost |= lost
 
@@ -257,10 +252,10 @@ class Fetch:
         nodes: Collection[int],
         span: tuple[int, int],
         tier: int,
-        hours: Mapping[_Series, Collection[int]],
+        hours: Mapping[int, Collection[int]],
     ) -> None:
-        """Buckets of a roll-up, but in the hours of which there is something better of the same boot and layout."""
+        """Buckets of a roll-up, but in the hours of which there is something better."""
         coarse: Found = {node: [] for node in nodes}
         self._rollups(coarse, nodes, *span, tier)
         for node, blocks in coarse.items():
-            found[node] += [outside(block, hours.get((node, block.boot, block.layout), ())) for block in blocks]
+            found[node] += [outside(block, hours.get(node, ())) for block in blocks]

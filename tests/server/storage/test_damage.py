@@ -94,19 +94,6 @@ def test_a_damaged_chunk_is_left_out_and_the_rest_answers(path: Path, store: Sto
     assert status.problem.startswith("1 damaged rows are left out")
 
 
-def test_a_damaged_chunk_beside_another_boots_of_that_hour_is_taken_from_the_rollups(tmp_path: Path) -> None:
-    path = tmp_path / "two.db"
-    store = open_store(f"sqlite:///{path}")
-    for step in range(40):
-        boot = "boot-1" if step < 6 else "boot-2"
-        store.append([received(snapshot("a", START + 300 * step, step, boot_id=boot))]).result(20)
-    store.maintain(START + 3 * HOUR + 400)
-    damage(path, "sealed", "counts", f"start = {START // HOUR} AND snapshots = 6 AND id = 1")
-    assert samples(store, START, START + 4 * HOUR, 60) == {"a": 40}
-    assert store.status().counters["damaged_rows"] == 1
-    store.close()
-
-
 def test_the_oldest_snapshot_is_the_oldest_whole_one(path: Path, store: Store) -> None:
     damage(path, "sealed", "counts", f"start = {START // HOUR} AND node = 1")
     first = store.first("a")
