@@ -9,7 +9,7 @@ from server.analysis.scan import Sign
 from server.analysis.steady import is_sure
 from server.analysis.windows import BRIEF
 
-__all__ = ["WATCH_SCORE", "Choice", "choose"]
+__all__ = ["RISEN", "WATCH_SCORE", "Choice", "choose"]
 
 Choice = tuple[Sign, float, bool]
 """A sign, its q-value, and whether it is a finding (else it is watched)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.choice import RISEN
 from server.analysis.exhaust import exhausts_at
 from server.analysis.follow import node_load
 from server.analysis.lockstep import LIKENESS, likeness
@@ -30,8 +31,6 @@ UNLIKE = 3.0
 """A lockstep cache grows by so many times the fastest that it moves on any of MOST_PEERS peers."""
 
 FEWEST_CELLS = 4
-RISEN = 0.1
-"""Of a rise: what came so far before a part of the window did not begin there."""
 
 
 @dataclass(frozen=True, slots=True)
