@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from server.analysis.trend import block_floors, convex, fit, floor_rise, is_straight, quantum, steps, theil_sen
+from server.analysis.trend import block_floors, convex, fit, floor_rise, floors, is_straight, quantum, steps, theil_sen
 from tests.analysis import naive
 from tests.analysis.series import Floats, ramp
 
@@ -150,6 +150,26 @@ def test_drawdown_is_the_deepest_fall() -> None:
     t = np.arange(8.0)
     y = np.array([1, 5, 3, 6, 2, 7, 8, 8.0])
     assert steps(t, y[:, None], 4).drawdown[0] == 4.0
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=12),
+    unknown=st.floats(0, 1),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_floors_are_the_least_of_each_run_whether_or_not_runs_are_equal(
+    lengths: list[int], unknown: float, seed: int
+) -> None:
+    chances = np.random.default_rng(seed)
+    y = chances.normal(size=(sum(lengths), 3))
+    y[chances.random(y.shape) < unknown] = np.nan
+    starts = np.cumsum([0, *lengths[:-1]])
+    naive = [
+        [np.nan if np.isnan(run).all() else np.nanmin(run) for run in y[a : a + length].T]
+        for a, length in zip(starts, lengths, strict=True)
+    ]
+    assert np.array_equal(floors(y, starts), naive, equal_nan=True)
 
 
 def test_block_floors_are_the_least_of_equal_parts() -> None:
