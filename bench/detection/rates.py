@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from bench.detection.runs import OURS, Outcome
 from bench.detection.score import Rate
@@ -14,6 +15,8 @@ __all__ = ["LARGE", "Group", "by", "by_family", "kept", "percent", "precision", 
 LARGE = 5.0
 """Leaks whose lost bytes are at least so many times their cache's floor spread must be found."""
 Group = Sequence[Outcome]
+T = TypeVar("T")
+Key = TypeVar("Key", bound=Hashable)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -61,10 +64,10 @@ def kept(outcomes: Iterable[Outcome], fits: Callable[[Outcome], bool]) -> list[O
     return [one for one in outcomes if fits(one)]
 
 
-def by(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
-    """The outcomes under each value of the key, in the order in which they first come."""
-    groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
+def by(results: Iterable[T], key: Callable[[T], Key]) -> dict[Key, list[T]]:
+    """The results under each value of the key, in the order in which they first come."""
+    groups: dict[Key, list[T]] = {}
+    for one in results:
         groups.setdefault(key(one), []).append(one)
     return groups
 

@@ -102,7 +102,10 @@ def replays(results: Sequence[Replay]) -> Iterator[str]:
             rows.append(_alarm_row(name + (" (hard)" if family.hard else ""), own))
     quiet = [one for one in results if not FAMILIES[one.case.family].leaks]
     rows.append(_alarm_row("all", quiet))
-    yield from table(["healthy family", "node-days", "false (node, leak)", "for 1,000 node-days"], rows)
+    measures = ["node-days", "false (node, leak)", "for 1,000 node-days"]
+    yield from table(["healthy family", *measures], rows)
+    sizes = by(quiet, lambda one: one.nodes)
+    yield from table(["nodes", *measures], [_alarm_row(str(nodes), sizes[nodes]) for nodes in sorted(sizes)])
     rows = []
     for name, family in FAMILIES.items():
         own = [one for one in results if one.case.family == name and family.leaks]

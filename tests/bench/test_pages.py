@@ -85,7 +85,7 @@ def test_the_page_has_every_section_and_method(measured: list[Outcome]) -> None:
         "revision abc",
         "| plain |",
         "| quiet |",
-        "node-days",
+        "| 2 | 0.166667 | 0 |",
         "left out",
         "Missed, ",
         "False, ",
