@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import time
@@ -80,14 +81,17 @@ def main() -> None:
     timed = _Timed(store)
     answers = Answers(timed, AnalysisSettings())  # type: ignore[arg-type] # the rest it hands on
     print(
-        "| 24 h report | reading, CPU s | whole, CPU s | findings | MB resident |\n| --- | ---: | ---: | ---: | ---: |"
+        "| 24 h report | reading, CPU s | whole, CPU s | findings | MB resident | at the peak |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |"
     )
     for name, at in (("cold", end), ("a minute later", end + 60)):
         begun, timed.seconds = time.process_time(), 0.0
         judged = answers.judgement(at - 86400, at, None)
         seconds = time.process_time() - begun
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-        print(f"| {name} | {timed.seconds:.2f} | {seconds:.2f} | {len(judged.findings)} | {resident:.0f} |", flush=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        cells = (name, f"{timed.seconds:.2f}", f"{seconds:.2f}", len(judged.findings), f"{resident:.0f}", f"{peak:.0f}")
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
     store.close()
 
 
