@@ -21,7 +21,7 @@ from server.analysis.sentence import span_text
 from server.analysis.steady import Alone, verdict
 from server.analysis.tracks import Track, cells, make_tracks, names_of, settled
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Note
-from server.analysis.windows import plan
+from server.analysis.windows import Pass, plan
 from server.buckets import NodeSeries, Source
 
 __all__ = ["judge", "judge_alone"]
@@ -94,23 +94,7 @@ def judge_alone(
             begins = {name: _first(nodes, start, reading.width) for name, nodes in by_group.items()}
             young = {name: first for name, first in begins.items() if first > (start + end) / 2}
         for name in sorted(set(by_group) - set(young)):
-            nodes = sorted(by_group[name], key=lambda node: node.node)
-            known = groups.setdefault(name, _Group(name))
-            known.names = named_before(known.names, names_of(nodes))
-            every = make_tracks(nodes, known.names)
-            tracks = [settled(track) for track in every]
-            if number == 0:
-                known.nodes, known.tracks = len(nodes), tracks
-                width = reading.spans[0].width
-                known.uncut = [cells(track, start, end, width) for track in every]
-                known.coarse = [
-                    own if track is whole else cells(track, start, end, width)
-                    for track, whole, own in zip(tracks, every, known.uncut, strict=True)
-                    if len(track.time)
-                ]
-                known.past = Past(known.coarse, width)
-            panel = make_panel(tracks, reading.spans[0].width, settings)
-            known.scans += [scan(panel, span, known.past) for span in reading.spans]
+            _look(groups.setdefault(name, _Group(name)), by_group.pop(name), reading, start, end, settings)
     findings: list[Finding] = []
     watch: list[Finding] = []
     notes: list[Note] = []
@@ -136,6 +120,29 @@ def judge_alone(
             notes += memory_notes(one.name, one.tracks, start, end, settings)
     summaries.sort(key=lambda one: one.group)
     return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes), young)
+
+
+def _look(
+    group: _Group, nodes: list[NodeSeries], reading: Pass, start: float, end: float, settings: AnalysisSettings
+) -> None:
+    """Scans the spans of one reading of a group's nodes, the whole window first; `nodes` is emptied to spare memory."""
+    nodes.sort(key=lambda node: node.node)
+    group.names = named_before(group.names, names_of(nodes))
+    every = make_tracks(nodes, group.names)
+    tracks = [settled(track) for track in every]
+    width = reading.spans[0].width
+    if not group.tracks:
+        group.nodes, group.tracks = len(nodes), tracks
+        group.uncut = [cells(track, start, end, width) for track in every]
+        group.coarse = [
+            own if track is whole else cells(track, start, end, width)
+            for track, whole, own in zip(tracks, every, group.uncut, strict=True)
+            if len(track.time)
+        ]
+        group.past = Past(group.coarse, width)
+    nodes.clear()
+    panel = make_panel(tracks, width, settings)
+    group.scans += [scan(panel, span, group.past) for span in reading.spans]
 
 
 def _first(nodes: Sequence[NodeSeries], start: float, width: int) -> float:
