@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import StoreError
-from server.buckets import Block, CacheRow
+from server.buckets import ARRAYS, Block, CacheRow
 from server.storage.clickhouse.append import names
 from server.storage.clickhouse.catalog import load_layouts
 from server.storage.clickhouse.client import Client
@@ -19,7 +19,7 @@ from server.storage.clickhouse.native import Answer
 from server.storage.layouts import Layout
 from server.storage.rollups import SPANS
 
-__all__ = ["WindowReader"]
+__all__ = ["WindowReader", "fill"]
 
 Key = tuple[str, str, str]
 """Node, boot, layout."""
@@ -91,7 +91,7 @@ class WindowReader:
         found = self._read(self.client.ask(query), raw=True)
         if low < self.forgotten[0]:
             tier = min(SPANS)
-            found = _fill(found, self._buckets(nodes, *_whole(low, high, tier), tier), tier)
+            found = fill(found, self._buckets(nodes, *_whole(low, high, tier), tier), tier)
         return found
 
     def _buckets(self, nodes: str, first: int, end: int, tier: int) -> Blocks:
@@ -105,7 +105,7 @@ class WindowReader:
         found = self._read(self.client.ask(query), raw=False)
         coarser = [w for w in SPANS if w > tier]
         if coarser and first < self.forgotten[tier]:
-            found = _fill(found, self._buckets(nodes, *_whole(first, end - 1, coarser[0]), coarser[0]), coarser[0])
+            found = fill(found, self._buckets(nodes, *_whole(first, end - 1, coarser[0]), coarser[0]), coarser[0])
         return found
 
     def _read(self, answer: Answer, *, raw: bool) -> Blocks:
@@ -152,7 +152,7 @@ def _whole(low: int, high: int, tier: int) -> tuple[int, int]:
     return -(-low // width) * width, (high + 1) // width * width
 
 
-def _fill(fine: Blocks, coarse: Blocks, width: int) -> Blocks:
+def fill(fine: Blocks, coarse: Blocks, width: int) -> Blocks:
     """The fine buckets, but the coarse one (`width` seconds) wherever that knows of more snapshots."""
     found = dict(fine)
     for key, block in coarse.items():
@@ -169,14 +169,11 @@ def _fill(fine: Blocks, coarse: Blocks, width: int) -> Blocks:
     return found
 
 
-_ARRAYS = [f.name for f in fields(Block)][2:]
-
-
 def _cut(block: Block, wanted: NDArray[np.bool_]) -> Block:
-    return replace(block, **{name: getattr(block, name)[wanted] for name in _ARRAYS})
+    return replace(block, **{name: getattr(block, name)[wanted] for name in ARRAYS})
 
 
 def _join(a: Block, b: Block) -> Block:
     order = np.argsort(np.r_[a.time, b.time], kind="stable")
-    arrays: dict[str, Any] = {n: np.concatenate([getattr(a, n), getattr(b, n)])[order] for n in _ARRAYS}
+    arrays: dict[str, Any] = {n: np.concatenate([getattr(a, n), getattr(b, n)])[order] for n in ARRAYS}
     return replace(a, **arrays)

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from common.errors import ConfigError, StoreError
 from common.snapshot import Caches
+from server.buckets import Block, raw_block
 from server.storage.clickhouse import Target
 from server.storage.clickhouse.counts import differences, per_slab, restored
 from server.storage.clickhouse.native import pack, quote, unpack
 from server.storage.clickhouse.schema import MIGRATIONS, statements
+from server.storage.clickhouse.windows import fill
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 COUNT = st.integers(0, 2**63 - 1)
@@ -122,3 +124,20 @@ sys.exit(main(["server", "--port", "0", "--store", "clickhouse://me@127.0.0.1/sl
     assert done.stderr == (
         "slabhound: store clickhouse:// needs its client: pip install 'slabhound[server,clickhouse]'\n"
     )
+
+
+def test_coarse_buckets_stand_where_they_know_of_more_snapshots() -> None:
+    def block(samples: list[int], *times: float, count: int) -> Block:
+        time = np.array(times)
+        counts = np.full((len(times), 2), count)
+        plain = raw_block("boot", "layout", time, time, np.full((len(times), 4), np.nan), counts, counts)
+        return replace(plain, samples=np.array(samples))
+
+    key, other = ("n", "boot", "layout"), ("m", "boot", "layout")
+    fine = {key: block([5, 5, 2], 3300.0, 3590.0, 7190.0, count=7)}  # the second hour has lost most of its own
+    coarse = {key: block([10, 60], 3590.0, 7190.0, count=3), other: block([1], 10.0, count=4)}
+    found = fill(fine, coarse, 3600)
+    assert found[key].time.tolist() == [3300.0, 3590.0, 7190.0]
+    assert found[key].samples.tolist() == [5, 5, 60]
+    assert found[key].num_min[:, 0].tolist() == [7, 7, 3]
+    assert found[other] is coarse[other]
