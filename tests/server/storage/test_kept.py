@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import sqlite3
@@ -40,9 +41,22 @@ def windows(store: Store, question: tuple[float, float, int, str | None]) -> lis
     ]
 
 
+def spoil_some(path: Path, rng: random.Random) -> None:
+    """A tenth of all rows cannot be decoded any more."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        for table, column in (("sealed", "counts"), ("rollups", "buckets"), ("recent", "counts")):
+            rows = db.execute(f"SELECT id FROM {table}").fetchall()
+            chosen = [row for row in rows if rng.random() < 0.1]
+            db.executemany(f"UPDATE {table} SET {column} = x'00' WHERE id = ?", chosen)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int) -> None:
-    """Over random sequences of appends, late ones too, sealing, forgetting, and questions that move on with time."""
+def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int, *, damaged: bool) -> None:
+    """Over random sequences of appends, late ones too, sealing, forgetting, and questions that move on with time.
+
+    Damage comes between two runs: what was read before it would be better than what a fresh store reads.
+    """
     rng = random.Random(seed)
     keep = Retention(*rng.choice([(7e5, 1e6, 2e6), (43200.0, 86400.0, 2 * 86400.0)]))
     path = tmp_path / "store.db"
@@ -61,6 +75,10 @@ def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int) -> None
         store.append(batch).result()
         if rng.random() < 0.25:
             store.maintain(now + rng.choice([0, 0, 2 * HOUR, 43200.0, 86400.0]))
+        if damaged and rng.random() < 0.1:
+            store.close()
+            spoil_some(path, rng)
+            store = opened(path, keep)
         end = now + rng.choice([0, 0.001, 600, 600, -30, -4 * HOUR])
         start = rng.choice([end - length, end - length, end - length / 6, end - 7 * 86400.0, *begins])
         end = max(start, end)
