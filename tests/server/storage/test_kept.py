@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.buckets import Block
+from server.buckets import Block, CacheRow
 from server.storage import Retention, open_store
 from server.storage.base import Store
 from server.storage.kept import Kept, Span, pack, unpack
@@ -218,6 +218,40 @@ def test_what_lacks_its_other_parts_makes_room() -> None:
     assert kept.bytes > 25_000
     kept.put({key: Span(0, 0, span, (part,)) for key, part in enumerate(pack([block(50, 40)] * 8))}, 0)
     assert all(kept.find(key, 0, 0) for key in range(10))
+
+
+def test_a_layouts_rows_are_kept_and_counted_once() -> None:
+    """As long as any span has blocks of it."""
+
+    def put(keys: list[int], layout: str) -> None:
+        rows = {layout: tuple(CacheRow(f"c{n}", 8, 0) for n in range(100))}
+        kept.put(
+            {
+                key: Span(0, 0, 1, (part,), rows)
+                for key, part in zip(keys, pack([block(9, 3)] * len(keys)), strict=True)
+            },
+            0,
+        )
+
+    def held() -> set[int]:
+        return {id(rows) for key in range(4) if (span := kept.find(key, 0, 0)) for rows in span.rows.values()}
+
+    kept = Kept(limit=60_000)
+    put([0, 1], "l")
+    first = kept.bytes
+    put([2], "l")
+    assert len(held()) == 1
+    shared = kept.bytes - first
+    put([3], "m")
+    assert len(held()) == 2
+    assert kept.bytes - first - shared == shared + 100 * 200
+    put([3], "l")
+    assert len(held()) == 1
+    assert kept.bytes == first + 2 * shared
+    small = Kept(limit=first)
+    small.put({0: Span(0, 0, 1, (), {"l": (CacheRow("c", 8, 0),) * 10_000})}, 0)
+    assert not small.find(0, 0, 0)
+    assert small.bytes == 0
 
 
 @settings(deadline=None, max_examples=50)
