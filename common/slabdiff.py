@@ -39,9 +39,9 @@ class CacheDiff:
 
     __slots__ = ("bytes", "name", "objects")
 
-    def __init__(self, name: str, bytes: int, objects: int) -> None:  # noqa: A002 - the field's name, as in the API
+    def __init__(self, name: str, size: int, objects: int) -> None:
         self.name = name
-        self.bytes = bytes
+        self.bytes = size
         self.objects = objects
 
     def __repr__(self) -> str:

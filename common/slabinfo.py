@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from common.snapshot import Caches, SlabRow
+    from common.snapshot import Caches
 
 __all__ = ["MAX_COUNT", "Slabinfo", "format_slabinfo", "parse"]
 
@@ -73,13 +73,6 @@ class Slabinfo:
 
             self._caches = Caches(self.names, **self.counts)
         return self._caches
-
-    @property
-    def rows(self) -> list[SlabRow]:
-        """The rows one by one."""
-        from common.snapshot import slab_rows  # noqa: PLC0415 - as above
-
-        return slab_rows(self.caches)
 
 
 def parse(text: str) -> Slabinfo:

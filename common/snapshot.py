@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from common.times import format_time
 
@@ -15,10 +15,8 @@ __all__ = [
     "SCHEMA_VERSION",
     "Caches",
     "Memory",
-    "SlabRow",
     "Snapshot",
     "layout_hash",
-    "slab_rows",
     "to_wire",
 ]
 
@@ -55,26 +53,6 @@ class Caches:
 
     def __len__(self) -> int:
         return len(self.name)
-
-
-class SlabRow(NamedTuple):
-    """One row of a dump; the fields are the columns of Caches."""
-
-    name: str
-    active_objs: int
-    num_objs: int
-    obj_size: int
-    objs_per_slab: int | None = None
-    pages_per_slab: int | None = None
-    active_slabs: int | None = None
-    num_slabs: int | None = None
-
-
-def slab_rows(caches: Caches) -> list[SlabRow]:
-    """The dump's rows one by one, without what /sys adds."""
-    none = [None] * len(caches)
-    columns = (getattr(caches, name) or none for name in SlabRow._fields)
-    return list(map(SlabRow._make, zip(*columns, strict=True)))
 
 
 @dataclass(slots=True)

@@ -88,7 +88,7 @@ class ProblemDocument(BaseModel):
     first: str | None = Field(None, description="before-history only: the first instant stored, RFC 3339 in UTC.")
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+class Problem(Exception):  # noqa: N818 - RFC 9457's word; ProblemError is one of its `errors`
     """Ends a request with a problem document. `kind` is a key of KINDS; `members` go into the document."""
 
     def __init__(

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from bench.detection.calibration import calibration_picture
 from bench.detection.pages import page
-from bench.detection.recordings import recordings
+from bench.detection.recordings import archives, recordings
 from bench.detection.replay import Replay, replayed
 from bench.detection.runs import Outcome, once
 from bench.detection.scenarios import REPORTING, TUNING, Case, cases
+from common.errors import SlabhoundError
 from server.simulator.families import FAMILIES
 
 Result = list[Outcome] | Replay
@@ -75,6 +76,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="write the calibration plot (SVG) here")
     options = parser.parse_args()
+    try:
+        recorded = archives(options.recordings) if options.recordings else []
+    except SlabhoundError as error:
+        sys.exit(f"{parser.prog}: --recordings: {error}")
     families, forms = ([name for name in text.split(",") if name] for text in (options.families, options.forms))
     wanted = cases(TUNING if options.tuning else REPORTING, options.seeds, families, forms)
     if options.only:
@@ -95,8 +100,7 @@ def main() -> None:
             done = f"\r{len(outcomes)} answers, {len(replays)} replays, {time.monotonic() - begun:.0f} s "
             print(done, end="", file=sys.stderr, flush=True)
     command = " ".join(["python -m bench.detection", *map(shlex.quote, sys.argv[1:])])
-    recorded = list(recordings(options.recordings)) if options.recordings else []
-    text = page(outcomes, replays, recorded, command, measured)
+    text = page(outcomes, replays, list(recordings(recorded)), command, measured)
     if options.calibration:
         options.calibration.write_text(calibration_picture(outcomes, replays), encoding="utf-8")
     if options.output:

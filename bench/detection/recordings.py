@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.detection.runs import claims_of
 from bench.detection.score import Marks, Target, mark
 from common.dumps import Tally, read_inputs
+from common.errors import ConfigError
 from common.files import open_binary
 from common.wire import load_snapshot
 from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings
 from server.dumps_source import MemorySource
 
-__all__ = ["Recording", "recordings"]
+__all__ = ["Archive", "Recording", "archives", "recordings"]
 
 DESCRIPTORS = "filp sock_inode_cache TCP PING eventpoll_epi eventpoll_pwq kmalloc-cg-1k kmalloc-cg-192 lsm_file_cache"
 """What descriptors that are never closed leave behind: any of them names the leak."""
@@ -39,10 +40,24 @@ class Recording:
     reports: int
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
-    """Judges every archive of the folder."""
-    for path in sorted(folder.glob("*.tar*")):
-        truth = _truth(path)
+class Archive(NamedTuple):
+    """A recorded fleet, and what is true of it."""
+
+    path: Path
+    truth: dict[str, Any]
+
+
+def archives(folder: Path) -> list[Archive]:
+    """All of the folder. Raises ConfigError where there is none, or one that does not say what leaks."""
+    found = [Archive(path, _truth(path)) for path in sorted(folder.glob("*.tar*"))]
+    if not found:
+        raise ConfigError(f"{folder}: no archive (*.tar*) in it" if folder.is_dir() else f"{folder}: no such folder")
+    return found
+
+
+def recordings(found: Sequence[Archive]) -> Iterator[Recording]:
+    """Judges every archive."""
+    for path, truth in found:
         source = MemorySource()
         for snapshot in read_inputs([str(path)], load_line=load_snapshot, tally=Tally()):
             source.add(snapshot)
@@ -77,4 +92,4 @@ def _truth(path: Path) -> dict[str, Any]:
             if member.name.endswith("/truth.json") and (file := archive.extractfile(member)):
                 found: dict[str, Any] = json.load(file)
                 return found
-    raise ValueError(f"{path}: no truth.json in it")
+    raise ConfigError(f"{path}: no truth.json in it")

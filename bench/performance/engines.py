@@ -64,14 +64,14 @@ class Engine(ABC):
     def questions(self, node: str, start: float, end: float) -> Questions: ...
 
     @abstractmethod
-    def settle(self, client: Client) -> None:
+    def settle(self) -> None:
         """Brings what is in memory to the disk, as far as it can be asked for."""
 
     @abstractmethod
     def bytes_per_sample(self, samples: int) -> float: ...
 
     @abstractmethod
-    def count(self, client: Client, end: float) -> int:
+    def count(self, client: Client) -> int:
         """Samples that are there."""
 
     @property
@@ -126,7 +126,7 @@ class Slabhound(Engine):
             "report over 24 h": [f"/api/v1/outliers?window=24h&at={end}"],
         }
 
-    def settle(self, client: Client) -> None:
+    def settle(self) -> None:
         """Nothing to ask for: sealing what is over is the next round of maintenance, made when it has stopped."""
 
     def bytes_per_sample(self, samples: int) -> float:
@@ -142,7 +142,7 @@ class Slabhound(Engine):
         used: int = (self.folder / STORE).stat().st_size - free
         return used / samples
 
-    def count(self, client: Client, end: float) -> int:  # noqa: ARG002 - an Engine's
+    def count(self, client: Client) -> int:
         found = client.get("/metrics").decode().splitlines()
         (line,) = [line for line in found if line.startswith("slabhound_store_snapshots ")]
         return int(float(line.split()[1]))
@@ -153,6 +153,8 @@ class _PromQL(Engine):
 
     remark = "one number of every cache"
     write: str
+    _newest = 0.0
+    """When the newest snapshot pushed was taken."""
 
     def _spawn(self, command: list[str], port: int, ready: str) -> Client:
         with (self.folder.parent / f"{self.name}.log").open("ab") as log:
@@ -163,6 +165,7 @@ class _PromQL(Engine):
             client = Client(f"http://127.0.0.1:{port}")
             try:
                 if client.send("GET", ready)[0] == 200:
+                    self._client = client
                     return client
             except OSError:
                 client.close()
@@ -178,6 +181,7 @@ class _PromQL(Engine):
             sizes, counts = one.caches.obj_size, one.caches.num_objs
             parts.append(known.series([counts[row] * sizes[row] for row in known.rows], one.taken_at))
             samples += len(known.rows)
+            self._newest = max(self._newest, one.taken_at)
         client.post(self.write, remote_write.request(parts), remote_write.HEADERS)
         return samples
 
@@ -194,8 +198,8 @@ class _PromQL(Engine):
             "report over 24 h": [_query(report, end)],
         }
 
-    def count(self, client: Client, end: float) -> int:
-        answer: Any = json.loads(client.get(_query(f"sum(count_over_time({_M}[30h]))", end)))
+    def count(self, client: Client) -> int:
+        answer: Any = json.loads(client.get(_query(f"sum(count_over_time({_M}[30h]))", self._newest + 1)))
         result = answer["data"]["result"]
         return int(float(result[0]["value"][1])) if result else 0
 
@@ -224,7 +228,7 @@ class Prometheus(_PromQL):
         ]
         return self._spawn(command, port, "/-/ready")
 
-    def settle(self, client: Client) -> None:  # noqa: ARG002 - an Engine's
+    def settle(self) -> None:
         """Waits for the blocks of two hours that it cuts once a minute."""
         until = time.monotonic() + 150
         before = -1
@@ -257,9 +261,9 @@ class VictoriaMetrics(_PromQL):
         ]
         return self._spawn(command, port, "/health")
 
-    def settle(self, client: Client) -> None:
-        client.send("GET", "/internal/force_flush")
-        client.send("GET", "/internal/force_merge")
+    def settle(self) -> None:
+        self._client.send("GET", "/internal/force_flush")
+        self._client.send("GET", "/internal/force_merge")
         time.sleep(10)
 
     def bytes_per_sample(self, samples: int) -> float:

@@ -76,7 +76,7 @@ def _measure(engine: Engine, nodes: int, hours: float, singly: int, say: Callabl
         fed = _feed(engine, client, done, nodes, hours, singly)
         done.resident = resident(engine.pid)
         say(f"{engine.name}: {done.single:.2f} CPU-s per 1,000 pushed singly, {done.batches:.2f} in tens")
-        engine.settle(client)
+        engine.settle()
         for question, paths in engine.questions("node0001", fed.start, fed.end).items():
             engine.stop()
             client.close()
@@ -86,14 +86,14 @@ def _measure(engine: Engine, nodes: int, hours: float, singly: int, say: Callabl
             again = cost_of(engine.pid, partial(_ask, client, paths), 3)
             done.questions[question] = cold, again
             say(f"{engine.name}: {question}: {cold.wall:.3f} s cold, {again.wall:.3f} again")
-        before = engine.count(client, fed.end + 1)
+        before = engine.count(client)
         pushed = _push_more(engine, client, fed.last)
         engine.kill()
         client.close()
         began = time.perf_counter()
         client = engine.start()
         done.restart = time.perf_counter() - began
-        done.pushed, done.lost = pushed, before + pushed - engine.count(client, fed.end + _MORE * 60 + 1)
+        done.pushed, done.lost = pushed, before + pushed - engine.count(client)
         say(f"{engine.name}: {done.lost} of {pushed} acknowledged {engine.counted} lost on kill -9")
     finally:
         engine.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -18,7 +19,7 @@ from server.storage.codec import Columns, split
 from server.storage.damage import UNREADABLE, Damage
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
-from server.storage.pieces import Grid, hours_of, outside, wanted_rows, whole
+from server.storage.pieces import Grid, hours_of, inside, outside, wanted_rows, whole
 from server.storage.reader import recent_samples
 from server.storage.record import decode_pair
 from server.storage.rollups import SPANS, form_of, unpack_blocks
@@ -46,6 +47,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 Found = dict[int, list[Block]]
 """Blocks by node."""
+_Hours = dict[tuple[int, str, str], set[int]]
+"""By node, boot and layout."""
 
 
 class _Row(NamedTuple):
@@ -166,9 +169,9 @@ class Fetch:
         return (rows[at : at + step] for at in range(0, len(rows), step))
 
     def _split(
-        self, table: str, rows: Iterable[tuple[Any, ...]], form: Callable[[Any], T], lost: set[int]
+        self, table: str, rows: Iterable[tuple[Any, ...]], form: Callable[[Any], T], lost: list[_Row]
     ) -> dict[tuple[int, T], list[_Row]]:
-        """The rows by layout and by form (of the first blob); into `lost` the nodes of damaged ones."""
+        """The rows by layout and by form (of the first blob); into `lost` the damaged ones."""
         alike: dict[tuple[int, T], list[_Row]] = {}
         for row, node, boot, number, start, *blobs in rows:
             whole_row = None
@@ -177,13 +180,13 @@ class Fetch:
                 plain = [split(blob) for blob in blobs]
                 key, whole_row = (number, form(plain[0])), _Row(row, node, boot, number, start, plain)
             if whole_row is None:
-                lost.add(node)
+                lost.append(_Row(row, node, boot, number, start, []))
             else:
                 alike.setdefault(key, []).append(whole_row)
         return alike
 
     def _unpacked(
-        self, table: str, rows: Sequence[_Row], unpack: Callable[[Sequence[_Row]], Sequence[Block]], lost: set[int]
+        self, table: str, rows: Sequence[_Row], unpack: Callable[[Sequence[_Row]], Sequence[Block]], lost: list[_Row]
     ) -> list[tuple[_Row, Block]]:
         """The block of each row, without those that are damaged."""
         try:
@@ -191,7 +194,7 @@ class Fetch:
         except UNREADABLE as error:
             if len(rows) == 1:
                 self.damage.note(table, rows[0].id, error)
-                lost.add(rows[0].node)
+                lost += rows
                 return []
         return [pair for row in rows for pair in self._unpacked(table, [row], unpack, lost)]
 
@@ -199,17 +202,15 @@ class Fetch:
         """Sealed snapshots; where they are forgotten or damaged, what the roll-ups still know of whole buckets."""
         if grid.low > grid.high or not found:
             return
-        lost: set[int] = set()
-        hours: dict[int, set[int]] = {}
+        lost, there = list[_Row](), _Hours()
         rows = self._ask(_SEALED, found, grid.low // HOUR, grid.high // HOUR, grid.high, grid.low)
         for (number, times), own in self._split("sealed", rows, snapshots_in, lost).items():
             for some in self._pieces(own, times * self.book.width(number)):
                 for row, block in self._unpacked("sealed", some, partial(self._chunks, grid=grid), lost):
                     found[row.node].append(block)
-                    hours.setdefault(row.node, set()).add(row.start)
-        unsure = found if grid.low < self.forgotten.get(0, 0) else lost
-        self._stand_in(found, unsure, whole(grid.low, grid.high, min(SPANS)), min(SPANS), hours)
-        self.lost |= lost
+                    there.setdefault((row.node, block.boot, block.layout), set()).add(row.start)
+        unsure = set(found) if grid.low < self.forgotten.get(0, 0) else set()
+        self._stand_in(found, whole(grid.low, grid.high, min(SPANS)), min(SPANS), unsure, there, self._lose(lost, 1))
 
     def _chunks(self, rows: Sequence[_Row], grid: Grid) -> list[Block]:
         """What of sealed hours of one layout and as many snapshots each lies within the grid."""
@@ -224,38 +225,47 @@ class Fetch:
         """Buckets of `tier` seconds within [first, end), both on its grid; where they are gone, of the next tier."""
         if first >= end or not nodes:
             return
-        span, lost = SPANS[tier] * 1000, set[int]()
-        mine: Found = {}
+        span, lost, mine = SPANS[tier] * 1000, list[_Row](), list[tuple[int, Block]]()
         rows = self._ask(_ROLLUPS, nodes, tier, first // span, (end - 1) // span)
         for (number, form), own in self._split("rollups", rows, form_of, lost).items():
             unpack = partial(self._buckets, number=number, form=form, first=first, end=end)
             for some in self._pieces(own, form.times * form.width):
-                for row, block in self._unpacked("rollups", some, unpack, lost):
-                    mine.setdefault(row.node, []).append(block)
-        for node, blocks in mine.items():
-            found[node] += blocks
-        coarser = [w for w in SPANS if w > tier]
-        unsure = nodes if first < self.forgotten.get(tier, 0) else lost
-        if coarser and unsure:
-            hours = {node: {hour for block in mine.get(node, ()) for hour in hours_of(block)} for node in unsure}
-            self._stand_in(found, unsure, whole(first, end - 1, coarser[0]), coarser[0], hours)
-        self.lost |= lost
+                mine += [(row.node, block) for row, block in self._unpacked("rollups", some, unpack, lost)]
+        for node, block in mine:
+            found[node].append(block)
+        gone = self._lose(lost, span // HOUR)
+        if coarser := [w for w in SPANS if w > tier]:
+            unsure, there = set(nodes) if first < self.forgotten.get(tier, 0) else set(), _Hours()
+            for node, block in mine if unsure else ():
+                there.setdefault((node, block.boot, block.layout), set()).update(hours_of(block).tolist())
+            self._stand_in(found, whole(first, end - 1, coarser[0]), coarser[0], unsure, there, gone)
 
     def _buckets(self, rows: Sequence[_Row], number: int, form: Any, first: int, end: int) -> list[Block]:
         per_slab = self.book.load(self.db, number).per_slab
         blocks = [row.blobs[0] for row in rows]
         return unpack_blocks(self._names(rows), blocks, form, per_slab, self._columns[number], first, end)
 
+    def _lose(self, rows: Iterable[_Row], each: int) -> _Hours:
+        """The hours of these damaged rows, of so many `each`."""
+        gone = _Hours()
+        for row in rows:
+            self.lost.add(row.node)
+            with suppress(LookupError):  # what has no boot or layout has no roll-up either
+                ((boot, layout),) = self._names([row])
+                gone.setdefault((row.node, boot, layout), set()).update(range(row.start * each, (row.start + 1) * each))
+        return gone
+
     def _stand_in(
-        self,
-        found: Found,
-        nodes: Collection[int],
-        span: tuple[int, int],
-        tier: int,
-        hours: Mapping[int, Collection[int]],
+        self, found: Found, span: tuple[int, int], tier: int, unsure: set[int], there: _Hours, gone: _Hours
     ) -> None:
-        """Buckets of a roll-up, but in the hours of which there is something better."""
-        coarse: Found = {node: [] for node in nodes}
-        self._rollups(coarse, nodes, *span, tier)
+        """Buckets of a roll-up for hours of a boot and layout of which something better is damaged or forgotten.
+
+        It may be forgotten of the nodes `unsure`, where it is not `there`; of the others it is damaged where `gone`.
+        """
+        coarse: Found = {node: [] for node in unsure | {node for node, *_ in gone}}
+        self._rollups(coarse, coarse, *span, tier)
         for node, blocks in coarse.items():
-            found[node] += [outside(block, hours.get(node, ())) for block in blocks]
+            for block in blocks:
+                series = node, block.boot, block.layout
+                part = outside(block, there.get(series, ())) if node in unsure else inside(block, gone.get(series, ()))
+                found[node].append(part)

@@ -31,7 +31,9 @@ push out every span just before it is needed."""
 _FRAME = 2500
 """Bytes about, of what is packed together beside its arrays."""
 _SPAN = 500
-"""Bytes about, of a span beside its parts."""
+"""Bytes about, of a span beside its parts and rows."""
+_ROW = 200
+"""Bytes about, of a layout's row."""
 _EVER = 2**62
 """Milliseconds."""
 _ARRAY = 112
@@ -212,6 +214,20 @@ class Span:
 
 
 @dataclass(slots=True)
+class _Rows:
+    """A layout's rows, once for all spans that have blocks of it: a fleet may have a layout a node."""
+
+    rows: tuple[CacheRow, ...]
+    spans: int = 0
+    """That have it."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory that they take, about."""
+        return _ROW * len(self.rows)
+
+
+@dataclass(slots=True)
 class _Entry:
     span: Span
     used: int
@@ -228,6 +244,8 @@ class Kept:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._together: dict[int, tuple[Packed, set[Hashable]]] = {}
         """What is packed together, by its id, and the keys whose spans have parts of it: it lives as long as any."""
+        self._rows: dict[str, _Rows] = {}
+        """By layout."""
         self._thinned: dict[int, int] = {}
         """Of those, which lost a part, and in which window first: mostly the others are soon replaced, too."""
         self._lock = threading.Lock()
@@ -265,7 +283,7 @@ class Kept:
             for key, span in spans.items():
                 old = self._drop(key)
                 used_widely = self._window if old is None or _widely(span, first) else old.used_widely
-                entries[key] = _Entry(span, self._window, used_widely)
+                entries[key] = _Entry(self._sharing(span), self._window, used_widely)
             packed = {id(part.packed): part.packed for span in spans.values() for part in span.parts}
             size = sum(one.bytes for one in packed.values()) + _SPAN * len(spans)
             full = self.bytes + size > self._limit
@@ -279,6 +297,25 @@ class Kept:
                     for part in span.parts:
                         self._together[id(part.packed)][1].add(key)
                 self.bytes += size
+            else:
+                for span in spans.values():
+                    self._release(span)
+
+    def _sharing(self, span: Span) -> Span:
+        """The span, its rows held once for all."""
+        for layout, rows in span.rows.items():
+            held = self._rows.setdefault(layout, _Rows(rows))
+            self.bytes += 0 if held.spans else held.bytes
+            held.spans += 1
+        return replace(span, rows={layout: self._rows[layout].rows for layout in span.rows})
+
+    def _release(self, span: Span) -> None:
+        """Gives up the rows that no other span has."""
+        for layout in span.rows:
+            held = self._rows[layout]
+            held.spans -= 1
+            if not held.spans:
+                self.bytes -= self._rows.pop(layout).bytes
 
     def _drop(self, key: Hashable) -> _Entry | None:
         """Gives up a span; what other spans have parts of stays."""
@@ -286,6 +323,7 @@ class Kept:
         if entry is None:
             return None
         self.bytes -= _SPAN
+        self._release(entry.span)
         for number in {id(part.packed) for part in entry.span.parts}:
             keys = self._together[number][1]
             keys.remove(key)

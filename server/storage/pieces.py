@@ -1,4 +1,4 @@
-"""Parts of blocks: what lies within a span, outside some hours, or brought together from several."""
+"""Parts of blocks: what lies within a span, in some hours or outside, or brought together from several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 from server.buckets import ARRAYS, Block, CacheRow, coarsen
 from server.storage.ingest import HOUR
 
-__all__ = ["Grid", "ceiling", "cut", "floor", "hours_of", "joined", "outside", "places", "wanted_rows", "whole"]
+__all__ = [
+    "Grid",
+    "ceiling",
+    "cut",
+    "floor",
+    "hours_of",
+    "inside",
+    "joined",
+    "outside",
+    "places",
+    "wanted_rows",
+    "whole",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +73,17 @@ def hours_of(block: Block) -> NDArray[np.int64]:
     return np.floor_divide(np.rint(block.time * 1000).astype(np.int64), HOUR)
 
 
+def inside(block: Block, hours: Collection[int]) -> Block:
+    """What of the block lies in these hours."""
+    return _where(block, np.isin(hours_of(block), sorted(hours)))
+
+
 def outside(block: Block, hours: Collection[int]) -> Block:
-    """What of the block lies in other hours."""
-    wanted = ~np.isin(hours_of(block), sorted(hours))
+    """What of it lies in others."""
+    return _where(block, ~np.isin(hours_of(block), sorted(hours)))
+
+
+def _where(block: Block, wanted: NDArray[np.bool_]) -> Block:
     return block if wanted.all() else replace(block, **{name: getattr(block, name)[wanted] for name in ARRAYS})
 
 

@@ -76,7 +76,16 @@ class WindowReader:
         return found
 
     def _closed(self, nodes: Collection[int], first: int, end: int, tier: int) -> Found:
-        """The buckets of `tier` seconds within [first, end), all of them closed."""
+        """The buckets of `tier` seconds within [first, end), all of them closed.
+
+        Where some are forgotten, and coarser ones may be known, it depends on the window's bounds which of these lie
+        within it: there nothing is kept.
+        """
+        known = min(max(first, self.fetch.forgotten.get(tier, 0)), end) if tier < max(SPANS) else first
+        if first < known:
+            found = self.fetch.blocks(nodes, first, known - 1, tier)
+            _add(found, self._closed(nodes, known, end, tier) if known < end else {})
+            return found
         spans, fresh = dict[int, Span](), list[int]()
         longer: dict[tuple[int, int], dict[int, Span]] = {}
         for node in nodes:

@@ -6,7 +6,8 @@ import pytest
 
 from common.errors import SlabinfoError
 from common.slabinfo import HEADER, MAX_COUNT, format_slabinfo, parse
-from common.snapshot import Caches, SlabRow
+from common.snapshot import Caches
+from tests.common.rows import SlabRow, slab_rows
 
 V21 = f"slabinfo - version: 2.1\n{HEADER}\n"
 
@@ -26,7 +27,7 @@ READ = [SlabRow("dentry", 121970, 125454, 192, 21, 1, 5974, 5974), SlabRow("kmal
 
 def test_an_intact_dump_of_today() -> None:
     found = parse(V21 + DENTRY + KMALLOC)
-    assert (found.version, found.rows, found.skipped) == ("2.1", READ, [])
+    assert (found.version, slab_rows(found), found.skipped) == ("2.1", READ, [])
     assert found.caches is found.caches
     assert found.caches.reclaimable is None
 
@@ -63,14 +64,14 @@ def test_an_intact_dump_of_today() -> None:
     ],
 )
 def test_forms_of_the_same_dump(text: str) -> None:
-    assert parse(text).rows == READ
+    assert slab_rows(parse(text)) == READ
 
 
 def test_slab_has_tunables_and_more_slabs_than_active_ones() -> None:
     text = V21 + (
         "dentry_cache      1867436 1867643    208   19    1 : tunables  120   60    8 : slabdata  98297  98300    204\n"
     )
-    assert parse(text).rows == [SlabRow("dentry_cache", 1867436, 1867643, 208, 19, 1, 98297, 98300)]
+    assert slab_rows(parse(text)) == [SlabRow("dentry_cache", 1867436, 1867643, 208, 19, 1, 98297, 98300)]
 
 
 @pytest.mark.parametrize("tabs", [" ", " \t\t\t\t"])
@@ -79,13 +80,13 @@ def test_statistics_of_2_x(tabs: str) -> None:
     tail = f" : globalstat   12{tabs}   3    4    5    0    0    0    0    0 : cpustat   7597     19   7534      1"
     text = text.replace("sharedavail>", "sharedavail> : globalstat <listallocs> : cpustat <allochit> <allocmiss>")
     text = text.replace("      0\n", f"      0{tail}\n")
-    assert parse(text).rows == READ
+    assert slab_rows(parse(text)) == READ
 
 
 def test_version_1_1_has_slab_counts_and_no_objs_per_slab() -> None:
     found = parse("slabinfo - version: 1.1\nkmem_cache            59     68    112    2    3    1\n")
     assert found.version == "1.1"
-    assert found.rows == [SlabRow("kmem_cache", 59, 68, 112, None, 1, 2, 3)]
+    assert slab_rows(found) == [SlabRow("kmem_cache", 59, 68, 112, None, 1, 2, 3)]
     assert found.caches.objs_per_slab is None
 
 
@@ -102,7 +103,7 @@ def test_version_1_1_has_slab_counts_and_no_objs_per_slab() -> None:
 def test_the_other_1_x_forms(version: str, tail: str) -> None:
     found = parse(f"slabinfo - version: {version}\nfile lock cache        9     40     96    1    1    1{tail}\n")
     assert found.version == version[:3]
-    assert found.rows == [SlabRow("file lock cache", 9, 40, 96, None, 1, 1, 1)]
+    assert slab_rows(found) == [SlabRow("file lock cache", 9, 40, 96, None, 1, 1, 1)]
 
 
 def test_1_2_without_a_version_line() -> None:
@@ -111,7 +112,7 @@ def test_1_2_without_a_version_line() -> None:
         "eventpoll pwq          0      0     36    0    0    1 :  248  124\n"
     )
     assert found.version is None
-    assert [r.name for r in found.rows] == ["unix_sock", "eventpoll pwq"]
+    assert [r.name for r in slab_rows(found)] == ["unix_sock", "eventpoll pwq"]
     assert found.caches.num_slabs == [2, 0]
 
 
@@ -141,7 +142,7 @@ def test_1_2_without_a_version_line() -> None:
 def test_names(name: str, other: str) -> None:
     caches = Caches([name], [3], [40], [96], [42], [1], [1], [1])
     found = parse(format_slabinfo(caches) + other)
-    assert found.rows[0] == SlabRow(name, 3, 40, 96, 42, 1, 1, 1)
+    assert slab_rows(found)[0] == SlabRow(name, 3, 40, 96, 42, 1, 1, 1)
     assert found.skipped == []
 
 
@@ -152,16 +153,16 @@ def test_rows_of_one_name_stay_rows() -> None:
         + row("zs_handle", 5, 6, 8, 512, 1, 1)
         + row("zspage", 3, 4, 56, 73, 1, 1)
     )
-    assert [(r.name, r.active_objs) for r in parse(text).rows] == [("zspage", 1), ("zs_handle", 5), ("zspage", 3)]
+    assert [(r.name, r.active_objs) for r in slab_rows(parse(text))] == [("zspage", 1), ("zs_handle", 5), ("zspage", 3)]
 
 
 def test_several_dumps_in_one_text_give_all_rows() -> None:
-    assert parse(V21 + DENTRY + "\n" + V21 + KMALLOC).rows == READ
+    assert slab_rows(parse(V21 + DENTRY + "\n" + V21 + KMALLOC)) == READ
 
 
 def test_shrinker_parts_on_some_rows() -> None:
     text = DENTRY.rstrip() + " : shrinker stat 57946368 28877600\n" + KMALLOC
-    assert parse(text).rows == READ
+    assert slab_rows(parse(text)) == READ
 
 
 def test_impossible_rows_are_kept_as_the_kernel_printed_them() -> None:
@@ -169,12 +170,12 @@ def test_impossible_rows_are_kept_as_the_kernel_printed_them() -> None:
         V21
         + "kmem_cache           112    111    256   16    1 : tunables   10   20   30 : slabdata     17     18     19\n"
     )
-    assert parse(text).rows == [SlabRow("kmem_cache", 112, 111, 256, 16, 1, 17, 18)]
+    assert slab_rows(parse(text)) == [SlabRow("kmem_cache", 112, 111, 256, 16, 1, 17, 18)]
 
 
 def test_the_largest_numbers() -> None:
     text = V21 + row("dentry", MAX_COUNT, MAX_COUNT, 192, 21, 1, MAX_COUNT)
-    assert parse(text).rows[0].num_objs == MAX_COUNT
+    assert slab_rows(parse(text))[0].num_objs == MAX_COUNT
 
 
 @pytest.mark.parametrize("number", [str(MAX_COUNT + 1), "9" * 5000])
@@ -189,8 +190,8 @@ def test_larger_numbers_are_refused(number: str, head: str) -> None:
 
 
 def test_a_name_with_control_characters_is_shown_escaped() -> None:
-    assert parse(V21 + row("a\x1b[31mb", 1, 2, 8, 512, 1, 1)).rows[0].name == "a\\x1b[31mb"
-    assert parse(V21 + row("a\udcffb", 1, 2, 8, 512, 1, 1)).rows[0].name == "a\\udcffb"
+    assert slab_rows(parse(V21 + row("a\x1b[31mb", 1, 2, 8, 512, 1, 1)))[0].name == "a\\x1b[31mb"
+    assert slab_rows(parse(V21 + row("a\udcffb", 1, 2, 8, 512, 1, 1)))[0].name == "a\\udcffb"
 
 
 @pytest.mark.parametrize(
@@ -261,19 +262,19 @@ CUT = {
     ],
 )
 def test_a_row_cut_off_keeps_what_is_certain(text: str, expected: SlabRow) -> None:
-    assert parse(text).rows[0] == expected
+    assert slab_rows(parse(text))[0] == expected
 
 
 def test_a_text_cut_off_lists_what_is_lost() -> None:
     found = parse(V21 + DENTRY + KMALLOC[:31])
-    assert (found.rows, found.skipped) == (READ[:1], [(4, f"row cut off: {KMALLOC[:31]}")])
+    assert (slab_rows(found), found.skipped) == (READ[:1], [(4, f"row cut off: {KMALLOC[:31]}")])
     found = parse(DENTRY[3:] + KMALLOC)
-    assert (found.rows, found.skipped) == (READ[1:], [(1, f"row cut off: {DENTRY[3:63]}")])
+    assert (slab_rows(found), found.skipped) == (READ[1:], [(1, f"row cut off: {DENTRY[3:63]}")])
 
 
 def test_prose_between_rows_is_listed() -> None:
     found = parse(f"Before:\n{DENTRY}$ uptime\n24\n{KMALLOC}")
-    assert found.rows == READ
+    assert slab_rows(found) == READ
     assert found.skipped == [(1, "no row: Before:"), (3, "no row: $ uptime"), (4, "no row: 24")]
 
 

@@ -94,6 +94,49 @@ def test_a_damaged_chunk_is_left_out_and_the_rest_answers(path: Path, store: Sto
     assert status.problem.startswith("1 damaged rows are left out")
 
 
+@pytest.fixture
+def halved(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Path, Store]]:
+    """A node with a snapshot a minute, five hours sealed: the second half of each is another boot's, or layout's."""
+    path, halves = tmp_path / "store.db", [{}, request.param]
+    store = open_store(f"sqlite:///{path}")
+    items = [received(snapshot("a", START + 60 * n, 10 + n, **halves[n % 60 // 30])) for n in range(300)]
+    store.append([*items, received(snapshot("a", START + 5 * HOUR, 10))]).result(20)
+    store.maintain(START + 5 * HOUR + 400)
+    yield path, store
+    store.close()
+
+
+TWO = pytest.mark.parametrize("halved", [{"boot_id": "boot-2"}, {"names": ("dentry", "filp")}], indirect=True)
+
+
+@TWO
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_a_whole_chunk_does_not_hide_that_another_of_its_hour_is_damaged(
+    halved: tuple[Path, Store], order: str
+) -> None:
+    path, store = halved
+    hour = START // HOUR + 2
+    damage(path, "sealed", "counts", f"id = (SELECT id FROM sealed WHERE start = {hour} ORDER BY id {order} LIMIT 1)")
+    for _ in range(2):
+        (series,) = store.window(START, START + 5 * HOUR, 60)
+        buckets = [(at, n) for boot in series.boots for at, n in zip(boot.time, boot.samples, strict=True)]
+        assert len(buckets) == len(set(buckets)) == 30 * 9 + 6 + 1  # five minutes in one where the chunk is damaged
+        assert sum(n for _, n in buckets) == 301
+    assert store.status().counters["damaged_rows"] == 1
+
+
+@TWO
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_a_whole_rollup_does_not_hide_that_another_of_its_hours_is_damaged(
+    halved: tuple[Path, Store], order: str
+) -> None:
+    path, store = halved
+    damage(path, "rollups", "buckets", f"id = (SELECT id FROM rollups WHERE width = 300 ORDER BY id {order} LIMIT 1)")
+    for _ in range(2):
+        assert samples(store, START, START + 5 * HOUR, 300) == {"a": 301}
+    assert store.status().counters["damaged_rows"] == 1
+
+
 def test_the_oldest_snapshot_is_the_oldest_whole_one(path: Path, store: Store) -> None:
     damage(path, "sealed", "counts", f"start = {START // HOUR} AND node = 1")
     first = store.first("a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.buckets import Block
+from server.buckets import Block, CacheRow
 from server.storage import Retention, open_store
 from server.storage.base import Store
 from server.storage.kept import Kept, Span, pack, unpack
@@ -40,9 +41,22 @@ def windows(store: Store, question: tuple[float, float, int, str | None]) -> lis
     ]
 
 
+def spoil_some(path: Path, rng: random.Random) -> None:
+    """A tenth of all rows cannot be decoded any more."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        for table, column in (("sealed", "counts"), ("rollups", "buckets"), ("recent", "counts")):
+            rows = db.execute(f"SELECT id FROM {table}").fetchall()
+            chosen = [row for row in rows if rng.random() < 0.1]
+            db.executemany(f"UPDATE {table} SET {column} = x'00' WHERE id = ?", chosen)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int) -> None:
-    """Over random sequences of appends, late ones too, sealing, forgetting, and questions that move on with time."""
+def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int, *, damaged: bool) -> None:
+    """Over random sequences of appends, late ones too, sealing, forgetting, and questions that move on with time.
+
+    Damage comes between two runs: what was read before it would be better than what a fresh store reads.
+    """
     rng = random.Random(seed)
     keep = Retention(*rng.choice([(7e5, 1e6, 2e6), (43200.0, 86400.0, 2 * 86400.0)]))
     path = tmp_path / "store.db"
@@ -61,6 +75,10 @@ def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int) -> None
         store.append(batch).result()
         if rng.random() < 0.25:
             store.maintain(now + rng.choice([0, 0, 2 * HOUR, 43200.0, 86400.0]))
+        if damaged and rng.random() < 0.1:
+            store.close()
+            spoil_some(path, rng)
+            store = opened(path, keep)
         end = now + rng.choice([0, 0.001, 600, 600, -30, -4 * HOUR])
         start = rng.choice([end - length, end - length, end - length / 6, end - 7 * 86400.0, *begins])
         end = max(start, end)
@@ -200,6 +218,40 @@ def test_what_lacks_its_other_parts_makes_room() -> None:
     assert kept.bytes > 25_000
     kept.put({key: Span(0, 0, span, (part,)) for key, part in enumerate(pack([block(50, 40)] * 8))}, 0)
     assert all(kept.find(key, 0, 0) for key in range(10))
+
+
+def test_a_layouts_rows_are_kept_and_counted_once() -> None:
+    """As long as any span has blocks of it."""
+
+    def put(keys: list[int], layout: str) -> None:
+        rows = {layout: tuple(CacheRow(f"c{n}", 8, 0) for n in range(100))}
+        kept.put(
+            {
+                key: Span(0, 0, 1, (part,), rows)
+                for key, part in zip(keys, pack([block(9, 3)] * len(keys)), strict=True)
+            },
+            0,
+        )
+
+    def held() -> set[int]:
+        return {id(rows) for key in range(4) if (span := kept.find(key, 0, 0)) for rows in span.rows.values()}
+
+    kept = Kept(limit=60_000)
+    put([0, 1], "l")
+    first = kept.bytes
+    put([2], "l")
+    assert len(held()) == 1
+    shared = kept.bytes - first
+    put([3], "m")
+    assert len(held()) == 2
+    assert kept.bytes - first - shared == shared + 100 * 200
+    put([3], "l")
+    assert len(held()) == 1
+    assert kept.bytes == first + 2 * shared
+    small = Kept(limit=first)
+    small.put({0: Span(0, 0, 1, (), {"l": (CacheRow("c", 8, 0),) * 10_000})}, 0)
+    assert not small.find(0, 0, 0)
+    assert small.bytes == 0
 
 
 @settings(deadline=None, max_examples=50)
