@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from server.analysis.trend import quantum
 from server.analysis.wander import FEWEST_CELLS as TOLD
 from server.analysis.wander import Usual, fallen
 
-__all__ = ["MOST_PEERS", "Past", "jumps"]
+__all__ = ["MOST_PEERS", "Past", "by_chance", "jumps"]
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +31,8 @@ STEP, FEWEST_CELLS = 6.0, 8
 TWO_SLABS = 65536.0
 """Bytes: a slab or two more or less is no step, and a slab is at most eight pages of 4 KiB unless the kernel is told
 otherwise (slub_max_order, PAGE_ALLOC_COSTLY_ORDER)."""
+STEPPED, CHANCE = 0.7, 0.05
+"""See by_chance: of all that a level moves so much must be steps, and up they must be against so little a chance."""
 HIGH = 95.0
 """The percentile of earlier floors that counts as a level seen before."""
 
@@ -236,6 +239,24 @@ def jumps(y: Floats) -> Floats:
     diffusion: C. Mancini, Scandinavian Journal of Statistics 36 (2009), 270.
     """
     return np.asarray(_jumps(y[np.isfinite(y)][None])[0])
+
+
+def by_chance(y: Floats) -> bool:
+    """Whether a rise of y [K] is a few steps that might as well have gone down: no leak yet.
+
+    A sign test on the steps (W. J. Dixon and A. M. Mood, J. Am. Stat. Assoc. 41 (1946), 557): what steps up and down at
+    random goes up four times in a row once in sixteen times, and of many caches one does. A step takes two cells at
+    most: what jumps in more in a row goes on rising.
+    """
+    y = y[np.isfinite(y)]
+    change = jumps(y)
+    begins = np.flatnonzero((change != 0) & np.r_[True, change[:-1] == 0][: len(change)])
+    runs = np.split(change, begins)[1:]
+    steps = np.array([run.sum() for run in runs if np.count_nonzero(run) <= 2])
+    moved = float(np.abs(np.diff(y)).sum())
+    up, made = int((steps > 0).sum()), len(steps)
+    chance = sum(comb(made, some) for some in range(up, made + 1)) / 2**made
+    return float(steps.sum()) > 0 and float(np.abs(steps).sum()) >= STEPPED * moved and chance > CHANCE
 
 
 def _jumps(y: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from server.analysis.medians import medians
 
-__all__ = ["SCALE_MOST", "WIDENED", "Peers", "compare_to_peers", "robust_spread", "robust_spreads", "scales_to"]
+__all__ = ["SCALE_UNKNOWN", "WIDENED", "Peers", "compare_to_peers", "robust_spread", "robust_spreads", "scales_to"]
 
 Floats = NDArray[np.float64]
 
@@ -18,8 +18,8 @@ WIDENED = {1: 2.0, 2: 1.7, 3: 1.5, 4: 1.36, 5: 1.2}
 """By how much the spread of so few peers is taken larger: a MAD of few is too small (by 1.2, 1.5, 1.36, 1.2 for 2 to 5,
 Croux and Rousseeuw 1992), and of one or two hardly known."""
 _WIDENED = np.array([1.0, *WIDENED.values(), 1.0])
-SCALE_MOST = 10.0
-"""A peer's figures are scaled up to a bigger node's level by no more than this."""
+SCALE_UNKNOWN = 10.0
+"""A peer's figures are scaled up by no more than this to a level or noise of which the peer has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,10 @@ def scales_to(level: Floats | float, noise: Floats | float, levels: Floats, nois
 
     A bigger, busier node grows and wavers more. What it holds more of is put down to its size as far as it also
     wavers more in it, or holds more of every cache (`bigger` [..., P], the ratio over all caches); what it merely holds
-    more of may be a leak. Never below 1, at most SCALE_MOST.
+    more of may be a leak. Never below 1; a bound on what is known would take the day's swing of a node that has fifty
+    times its peers' connections for a leak.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        by_level = np.where(levels > 0, level / levels, np.where(level > 0, SCALE_MOST, 1.0))
-        by_noise = np.where(noises > 0, noise / noises, np.where(noise > 0, SCALE_MOST, 1.0))
-    return np.clip(np.minimum(by_level, np.maximum(by_noise, bigger)), 1.0, SCALE_MOST)
+        by_level = np.where(levels > 0, level / levels, np.where(level > 0, SCALE_UNKNOWN, 1.0))
+        by_noise = np.where(noises > 0, noise / noises, np.where(noise > 0, SCALE_UNKNOWN, 1.0))
+    return np.asarray(np.maximum(np.minimum(by_level, np.maximum(by_noise, bigger)), 1.0))

@@ -15,7 +15,7 @@ from server.analysis.company import company, usual_company
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
-from server.analysis.past import Past
+from server.analysis.past import Past, by_chance
 from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
 from server.analysis.shape import is_over, levels_off, restarted, slackens
@@ -32,8 +32,11 @@ Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 4.5
-"""Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many; over a window
-under BRIEF, in which nothing but noise and company has time to look like a leak."""
+"""Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many, and over some
+hours (SOME_HOURS) of which nobody knows the day; over a window under BRIEF, in which nothing but noise and company has
+time to look like a leak."""
+SOME_HOURS = 3 * 3600.0
+"""Seconds from which on the day's rise looks like growth, until the day is over."""
 LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 OVER_SCORE = 16.0
@@ -56,8 +59,8 @@ COMPANY_WEIGHT = 0.25
 """Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day."""
 
 
-def _limit(span: Span) -> float:
-    if not span.whole or span.ended:
+def _limit(span: Span, length: float) -> float:
+    if not span.whole or span.ended or SOME_HOURS <= length < DAY:
         return PART_SCORE
     return BRIEF_SCORE if span.end - span.start < BRIEF else FINDING_SCORE
 
@@ -101,7 +104,7 @@ class Sign:
     @property
     def limit(self) -> float:
         """The least score with which this would be a finding."""
-        return _limit(self.span)
+        return _limit(self.span, float(self.evidence["window_seconds"] or 0.0))
 
 
 @dataclass(slots=True)
@@ -224,7 +227,7 @@ class _Signs:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
-            "cleared_below": growth - excess + _limit(self._span) * noise * doubt,
+            "cleared_below": growth - excess + _limit(self._span, length) * noise * doubt,
             "company": with_it,
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
@@ -294,6 +297,7 @@ class _Signs:
             bent = self._past.bent(*key)
             if not self._span.ended:
                 bent = max(bent, slackens(part.time, part.allocated[:, column]))
+            gates["step"] = by_chance(part.allocated[:, column])
             gates |= {"bends": 1.0 < bent <= FILLS and one.length >= BRIEF, "fills": bent > FILLS}
         return tuple(name for name, failed in gates.items() if failed)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.analysis.judge import judge
-from server.analysis.past import FEWEST_CELLS, STEP, TWO_SLABS, Past, jumps
+from server.analysis.past import FEWEST_CELLS, STEP, TWO_SLABS, Past, by_chance, jumps
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.types import AnalysisSettings, Judgement
 from tests.analysis import naive
@@ -53,6 +53,34 @@ def test_steps_up_are_a_leak_where_the_others_stand_still() -> None:
     nodes = fleet(6)
     stepped(nodes[2], UP)
     assert [(one.node, one.cache) for one in judged(nodes).findings] == [("n3", CACHE)]
+
+
+def test_a_few_steps_up_are_watched_until_chance_would_hardly_make_them() -> None:
+    nodes = fleet(6)
+    stepped(nodes[2], dict.fromkeys((2, 7, 12, 17), 1.5 * MIB))
+    found = judged(nodes)
+    assert not found.findings
+    assert [(one.node, one.cache, one.evidence["not_passed"]) for one in found.watch] == [("n3", CACHE, "step")]
+
+
+def level_of(*steps: float) -> Floats:
+    """Four cells at each level."""
+    return np.repeat(np.cumsum([4e6, *steps]), 4)
+
+
+def test_a_rise_of_some_steps_may_be_chance() -> None:
+    up, down = 1e6, -1e6
+    assert by_chance(level_of(up, up, up, up))
+    assert by_chance(level_of(up, up, down, up, up, up, up))
+    assert by_chance(level_of(up, down, up, up))
+    assert not by_chance(level_of(up, up, up, up, up))
+    assert not by_chance(level_of(up, up, up, up, down, up, up, up))
+    assert not by_chance(level_of(down, down, down))  # no rise
+    assert not by_chance(level_of(8192.0, 8192.0, 8192.0))  # slabs
+    assert not by_chance(level_of(up, up, up) + np.arange(16.0) * 2e5)  # more than half of it goes on in between
+    assert not by_chance(np.arange(24.0) * 1e6)
+    assert not by_chance(np.r_[np.zeros(8), np.arange(6.0)] * up)  # goes on rising
+    assert not by_chance(np.full(24, math.nan))
 
 
 def test_and_chance_where_some_others_step_up_and_down() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.peers import SCALE_MOST, WIDENED, compare_to_peers, robust_spread, robust_spreads, scales_to
+from server.analysis.peers import SCALE_UNKNOWN, WIDENED, compare_to_peers, robust_spread, robust_spreads, scales_to
 from tests.analysis import naive
 
 VALUES = st.lists(st.integers(-100, 100).map(float), min_size=1, max_size=12)
@@ -72,6 +72,12 @@ def test_what_merely_holds_more_may_be_a_leak() -> None:
     assert scales.tolist() == [1.0] * 3
 
 
-def test_smaller_nodes_and_absurd_ratios_are_bounded() -> None:
+def test_a_node_of_fifty_times_the_connections_is_measured_by_them() -> None:
+    scales = scales_to(5000.0, 500.0, np.full(3, 100.0), np.full(3, 10.0), np.full(3, 8.0))
+    assert scales.tolist() == [50.0] * 3
+    assert scales_to(5000.0, 10.0, np.full(3, 100.0), np.full(3, 10.0), np.full(3, 8.0)).tolist() == [8.0] * 3
+
+
+def test_smaller_nodes_and_unknown_ratios_are_bounded() -> None:
     assert scales_to(1.0, 1.0, np.full(2, 100.0), np.full(2, 10.0), np.ones(2)).tolist() == [1.0, 1.0]
-    assert scales_to(1e9, 1e9, np.zeros(1), np.zeros(1), np.ones(1)).tolist() == [SCALE_MOST]
+    assert scales_to(1e9, 1e9, np.zeros(1), np.zeros(1), np.ones(1)).tolist() == [SCALE_UNKNOWN]
