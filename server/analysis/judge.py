@@ -176,7 +176,8 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     parted, parts = split_cohorts(group.name, signs, listing, group.coarse, settings)
     better = {(sign.track.node, sign.cache) for sign in parted}
     signs = [sign for sign in signs if (sign.track.node, sign.cache) not in better] + parted
-    tests = sum(sum(one.judged.values()) for one in group.scans)
+    # A hasty part needs a score that no chance reaches: it makes no other sign less likely.
+    tests = sum(sum(one.judged.values()) for one in group.scans if not one.span.hasty)
     q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
     fleet, filling, covered = fleet_findings(signs, listing, group.past, end, settings)
     single = [pair for pair in zip(signs, q, strict=True) if (pair[0].track.node, pair[0].cache) not in covered]

@@ -19,6 +19,7 @@ from server.analysis.past import Past, by_chance
 from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
 from server.analysis.shape import is_over, levels_off, restarted, slackens
+from server.analysis.steady import is_sure
 from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import Trend, is_straight
@@ -31,7 +32,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 4.5
+FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 5.0
 """Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many, and over some
 hours (SOME_HOURS) of which nobody knows the day; over a window under BRIEF, in which nothing but noise and company has
 time to look like a leak."""
@@ -41,6 +42,8 @@ LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 OVER_SCORE = 16.0
 """Least score of a rise that is over."""
+PLAIN_SCORE = 16.0
+"""Least score over a part that is too short to tell a leak from a busy moment (see windows.Span.hasty)."""
 MOST_ASKED = 8
 """Peers, about, that are asked how many of their caches grow alike by chance."""
 PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
@@ -60,6 +63,8 @@ COMPANY_WEIGHT = 0.25
 
 
 def _limit(span: Span, length: float) -> float:
+    if span.hasty:
+        return PLAIN_SCORE
     if not span.whole or span.ended or SOME_HOURS <= length < DAY:
         return PART_SCORE
     return BRIEF_SCORE if span.end - span.start < BRIEF else FINDING_SCORE
@@ -262,6 +267,8 @@ class _Signs:
         """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth."""
         if sign.score < LEAST_SCORE and not self._span.of_all:
             return ("score",)
+        if self._span.hasty and not _plain(sign):
+            return ("moment",)
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
         new = self._span.whole or (
@@ -339,6 +346,12 @@ class _Signs:
             grown = medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
             self._usual[key] = np.fmax(grown, 0.0)
         return self._usual[key]
+
+
+def _plain(sign: Sign) -> bool:
+    """Whether a sign in a hasty part is no busy moment: strong, even (see steady.is_sure), and alone on its node."""
+    sure = is_sure(sign.score, sign.evidence, reclaimable=sign.facts.reclaimable)
+    return sure and sign.score >= PLAIN_SCORE and not sign.evidence["company"]
 
 
 def _young(one: Fit) -> bool:

@@ -15,7 +15,9 @@ DAY = 22 * 3600.0
 BRIEF = 3600.0
 """Seconds under which a window is all that is known of its fleet; nobody can wait for its next report."""
 SHORTEST = 900.0
-"""Seconds; no shorter part of a window is judged by itself: too short to tell a leak from a busy moment."""
+"""Seconds; a shorter part of a window is too short to tell a leak from a busy moment, unless it is plain."""
+LEAST_HALF = 300.0
+"""Seconds; no shorter half of a window is judged, however plain what rises there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Span:
     """Whether it starts where the report's window starts."""
     ended: bool = False
     """Whether it ends before the report's window ends: for leaks that stopped by themselves."""
+    hasty: bool = False
+    """Whether it is a part of a window under twice SHORTEST: only what is plain counts there (see scan.PLAIN_SCORE)."""
 
     @property
     def of_all(self) -> bool:
@@ -62,7 +66,7 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
 
     Two parts that end early (the first half and two thirds) are for leaks that stopped. The second, finer reading
     serves leaks that began a short while ago; it is judged whole and by its last half. It begins with a whole bucket,
-    so that a store need not look into the snapshots of one.
+    so that a store need not look into the snapshots of one. In a window under half an hour all parts are hasty.
     """
     length = end - start
     passes = []
@@ -77,8 +81,11 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
             for part in parts
             if seconds * part >= SHORTEST or fraction * part == 1.0
         )
-        if fraction == 1.0 and seconds >= 2 * SHORTEST:
-            spans += tuple(Span(start, start + seconds * part, cell, whole=True, ended=True) for part in (1 / 2, 2 / 3))
+        if fraction == 1.0 and seconds >= 2 * LEAST_HALF:
+            hasty = seconds < 2 * SHORTEST
+            late = (Span(end - seconds / 2, end, cell, whole=False, hasty=True),) if hasty else ()
+            early = (Span(start, start + seconds * part, cell, True, True, hasty) for part in (1 / 2, 2 / 3))
+            spans = (*spans, *late, *early)
         first = end - seconds if fraction == 1.0 else -(-(end - seconds) // width) * width
         passes.append(Pass(first, end, width, spans))
     return tuple(passes)

@@ -86,11 +86,17 @@ def test_what_all_nodes_do_meanwhile_is_no_company() -> None:
     assert [(one.node, one.cache, one.evidence["company"]) for one in found] == [("n2", levels(nodes[1])[2], 0)]
 
 
-def test_growth_that_is_over_is_no_leak_yet() -> None:
+def test_growth_that_is_over_is_no_leak_where_others_grew_with_it() -> None:
     nodes = short_fleet()
     grow(nodes[1], levels(nodes[1])[2:3], 0.5, until=500)
-    seen = judged(nodes)
-    assert seen.findings == ()
+    grow(nodes[1], levels(nodes[1])[3:], 0.3, until=500)
+    assert judged(nodes).findings == ()
+
+
+def test_growth_that_was_over_soon_is_no_leak() -> None:
+    nodes = short_fleet()
+    grow(nodes[1], levels(nodes[1])[2:3], 0.5, until=200)
+    assert judged(nodes).findings == ()
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
