@@ -24,7 +24,7 @@ from server.analysis.survey import Fit, Survey, survey
 from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
 from server.analysis.trend import Trend, is_straight
 from server.analysis.weigh import Scales, Weighed
-from server.analysis.windows import BRIEF, DAY, Span
+from server.analysis.windows import BRIEF, DAY, SOME_HOURS, Span
 
 __all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
 
@@ -33,11 +33,10 @@ Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 5.0
-"""Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many, and over some
-hours (SOME_HOURS) of which nobody knows the day; over a window under BRIEF, in which nothing but noise and company has
-time to look like a leak."""
-SOME_HOURS = 3 * 3600.0
-"""Seconds from which on the day's rise looks like growth, until the day is over."""
+"""Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many; over a window
+under BRIEF, in which nothing but noise and company has time to look like a leak."""
+DAYLESS_SCORE = 12.0
+"""The same over some hours (windows.SOME_HOURS) where the data hold no day that tells how far these caches move."""
 LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 OVER_SCORE = 16.0
@@ -62,10 +61,12 @@ COMPANY_WEIGHT = 0.25
 """Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day."""
 
 
-def _limit(span: Span, length: float) -> float:
+def _limit(span: Span, length: float, *, dayless: bool) -> float:
     if span.hasty:
         return PLAIN_SCORE
-    if not span.whole or span.ended or SOME_HOURS <= length < DAY:
+    if dayless and length >= SOME_HOURS:
+        return DAYLESS_SCORE
+    if not span.whole or span.ended:
         return PART_SCORE
     return BRIEF_SCORE if span.end - span.start < BRIEF else FINDING_SCORE
 
@@ -102,6 +103,8 @@ class Sign:
     alongside: int = 0
     """How many other caches of the node rose along with it, in spans that hold no whole day: also those that the peers'
     did too. Known of caches that many nodes show growing."""
+    dayless: bool = False
+    """Whether the group's data hold no whole day."""
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)
@@ -109,7 +112,7 @@ class Sign:
     @property
     def limit(self) -> float:
         """The least score with which this would be a finding."""
-        return _limit(self.span, float(self.evidence["window_seconds"] or 0.0))
+        return _limit(self.span, float(self.evidence["window_seconds"] or 0.0), dayless=self.dayless)
 
 
 @dataclass(slots=True)
@@ -214,7 +217,7 @@ class _Signs:
         removed, together = float(weighed.removed[k]), float(weighed.together[k])
         wander, own_wander = float(weighed.wander[k]), float(weighed.own_wander[k])
         noise, excess, score = float(weighed.noise[k]), float(weighed.excess[k]), float(weighed.score[k])
-        short = bool(weighed.short[k])
+        short, dayless = bool(weighed.short[k]), self._past.length < DAY
         slab, largest = (float(candidates.measures[name][k]) for name in ("slab", "largest_step"))
         straight = is_straight(length, growth, error, slab, largest)
         with_it = self._company(one, column, chosen, straight=straight) if short and score >= LEAST_SCORE else 0.0
@@ -232,7 +235,7 @@ class _Signs:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
-            "cleared_below": growth - excess + _limit(self._span, length) * noise * doubt,
+            "cleared_below": growth - excess + _limit(self._span, length, dayless=dayless) * noise * doubt,
             "company": with_it,
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
@@ -258,6 +261,7 @@ class _Signs:
             score,
             short,
             company(one, column, np.zeros(len(track.names))) if short and always else 0,
+            dayless,
             evidence=evidence,
         )
         sign.failed = self._failed(sign, one, column, straight=straight)

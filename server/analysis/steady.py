@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from server.analysis.trend import is_straight
 from server.analysis.types import Finding, Judgement
-from server.analysis.windows import BRIEF
+from server.analysis.windows import BRIEF, DAY, SOME_HOURS
 
 __all__ = ["Alone", "Verdict", "instants", "is_sure", "reach", "verdict"]
 
@@ -89,13 +89,18 @@ def verdict(judgement: Judgement, alone: Alone) -> Verdict:
     held: dict[int, float] = {}
     new = {row.number for rows in groups.values() for row in rows if row.finding}
     for group in sorted(groups):
-        start = judgement.begins.get(group, judgement.start)
-        for decided in _decided(groups[group], start, judgement.end, group, alone):
+        for decided in _decided(groups[group], _begin(judgement, group), judgement.end, group, alone):
             if decided.finding:
                 new.discard(decided.number)
             elif decided.stood is not None:
                 held[decided.number] = decided.stood
     return Verdict(held, frozenset(new))
+
+
+def _begin(judgement: Judgement, group: str) -> float:
+    """The start of the windows that are asked: by a grid so wide that what fills has time to bend, if data allow it."""
+    begin = judgement.begins.get(group, judgement.start)
+    return judgement.start if judgement.end - begin >= SOME_HOURS else begin
 
 
 def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alone) -> list[_Row]:
@@ -125,8 +130,14 @@ def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alon
 
 
 def _sure(row: Finding) -> bool:
-    """Whether a finding is one at once; a fleet's needs a high score anyway."""
-    return row.node is None or is_sure(row.score, row.evidence, reclaimable=row.reclaimable)
+    """Whether a finding is one at once; a fleet's needs a high score anyway.
+
+    What rose for some hours may be filling, whose bend shows in the next: nothing of that length is sure.
+    """
+    if row.node is None:
+        return True
+    waits = SOME_HOURS <= float(row.evidence.get("window_seconds") or 0.0) < DAY
+    return not waits and is_sure(row.score, row.evidence, reclaimable=row.reclaimable)
 
 
 def is_sure(score: float, evidence: Mapping[str, float | str | None], *, reclaimable: bool | None) -> bool:

@@ -12,6 +12,8 @@ CELLS = 28
 """Cells that a part of the window is divided into, about: enough for a trend, few enough to be a floor."""
 DAY = 22 * 3600.0
 """Seconds from the first cell to the last: so long a whole window holds a day's rise and fall."""
+SOME_HOURS = 3 * 3600.0
+"""Seconds from which on a part of the day's rise looks like growth, until the day is over."""
 BRIEF = 3600.0
 """Seconds under which a window is all that is known of its fleet; nobody can wait for its next report."""
 SHORTEST = 900.0

@@ -21,8 +21,8 @@ def test_a_leak_that_goes_on_after_a_restart_is_found() -> None:
     nodes = make_fleet(5)
     y = nodes[1].caches["constant-0"]
     lost = rising(nodes[1].time, 2 * MIB)
-    again = START + 10 * 3600
-    nodes[1].caches = {**nodes[1].caches, "constant-0": y + np.where(nodes[1].time < again, lost, lost - 20 * MIB)}
+    again = START + 9 * 3600
+    nodes[1].caches = {**nodes[1].caches, "constant-0": y + np.where(nodes[1].time < again, lost, lost - 18 * MIB)}
     (found,) = judged(nodes).findings
     assert (found.node, found.cache) == ("n2", "constant-0")
     assert found.bytes_per_hour == pytest.approx(2 * MIB, rel=0.1)

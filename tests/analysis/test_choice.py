@@ -63,8 +63,10 @@ def test_what_bends_in_finer_cells_is_no_finding_in_coarser_ones() -> None:
     assert strong
 
 
-@pytest.mark.parametrize(("hours", "least"), [(0.5, 5.0), (2.0, 6.0), (3.0, 8.0), (12.0, 8.0), (24.0, 6.0)])
-def test_what_lasts_some_hours_and_no_day_must_be_stronger(hours: float, least: float) -> None:
-    whole = replace(sign(START, 600.0, ()), span=Span(START, START + hours * 3600.0, 600.0, whole=True))
+@pytest.mark.parametrize(("hours", "least"), [(0.5, 5.0), (2.0, 6.0), (3.0, 12.0), (12.0, 12.0), (24.0, 6.0)])
+def test_what_lasts_some_hours_must_be_stronger_while_no_day_is_known(hours: float, least: float) -> None:
+    span = Span(START, START + hours * 3600.0, 600.0, whole=True)
+    whole = replace(sign(START, 600.0, ()), span=span, dayless=hours < 22)
     whole.evidence["window_seconds"] = hours * 3600.0
     assert whole.limit == least
+    assert replace(whole, span=replace(span, whole=False), dayless=False).limit == 8.0

@@ -141,7 +141,16 @@ def test_a_leak_path_is_one_whichever_cache_leads(before: Finding, *, kept: bool
     assert shown(Judgement(NOON - DAY, NOON, findings=(row("a", "lead"),)), alone)[0] == ({"a"} if kept else set())
 
 
-def test_a_group_whose_data_begin_late_has_its_own_grid() -> None:
+@pytest.mark.parametrize(("hours", "waits"), [(2.0, False), (3.0, True), (12.0, True), (24.0, False)])
+def test_what_rose_for_some_hours_waits_for_the_next_however_strong(hours: float, *, waits: bool) -> None:
+    strong = row("a", score=50.0)
+    strong = replace(strong, evidence={**strong.evidence, "window_seconds": hours * HOUR})
+    now = Judgement(NOON - DAY, NOON, findings=(strong,))
+    assert shown(now, lambda start, end, _: Judgement(start, end))[0] == (set() if waits else {"a"})
+    assert shown(now, lambda start, end, _: Judgement(start, end, findings=(strong,)))[0] == {"a"}
+
+
+def test_a_group_whose_data_begin_late_has_its_own_grid_for_some_hours() -> None:
     asked: list[tuple[float, float]] = []
 
     def alone(start: float, end: float, _: str) -> Judgement:
@@ -150,7 +159,8 @@ def test_a_group_whose_data_begin_late_has_its_own_grid() -> None:
 
     late = Judgement(NOON - DAY, NOON, findings=(row("a"),), begins={"g": NOON - 2 * HOUR})
     assert shown(late, alone) == (set(), {})
-    assert asked == [(NOON - 2 * HOUR - 300, NOON - 300)]
+    assert shown(replace(late, begins={"g": NOON - 4 * HOUR}), alone) == (set(), {})
+    assert asked == [(NOON - 2 * HOUR - 300, NOON - 300), (NOON - HOUR - DAY, NOON - HOUR)]
 
 
 def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
@@ -165,9 +175,9 @@ def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
 
 
 def test_a_leak_at_the_limit_comes_at_the_second_instant_and_stays() -> None:
-    spec = FAMILIES["busy-cache"].build(Terms(701059, 48, 600, 4, 0.25)).spec
+    spec = FAMILIES["busy-cache"].build(Terms(702029, 60, 600, 4, 0.2)).spec
     source = Fleet(spec, cached=len(spec.nodes))
-    hours = range(10, 38)
+    hours = range(26, 58)
     spans = {hour: (spec.start + hour * HOUR - DAY, spec.start + hour * HOUR) for hour in hours}
     by_itself = [
         judge_alone(source, start=start, end=end, group=None, settings=SETTINGS) for start, end in spans.values()
