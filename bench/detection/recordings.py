@@ -87,9 +87,12 @@ def _marks(source: MemorySource, start: float, end: float, wanted: list[Target])
 
 
 def _truth(path: Path) -> dict[str, Any]:
-    with open_binary(str(path)) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            if member.name.endswith("/truth.json") and (file := archive.extractfile(member)):
-                found: dict[str, Any] = json.load(file)
-                return found
+    try:
+        with open_binary(str(path)) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if member.name.endswith("/truth.json") and (file := archive.extractfile(member)):
+                    found: dict[str, Any] = json.load(file)
+                    return found
+    except (tarfile.TarError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
     raise ConfigError(f"{path}: no truth.json in it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["chance", "q_values"]
+__all__ = ["chance", "q_values", "q_values_apart"]
 
 LONG, SHORT = (1e-7, 2.0), (1e-6, 1.3)
 """(share of healthy series at score 6, fall of its logarithm for each unit of score), see `chance`."""
@@ -33,4 +33,14 @@ def q_values(p: Sequence[float], tests: int, least: float = LEAST) -> list[float
         index = order[rank - 1]
         running = min(running, p[index] * tests / rank)
         q[index] = max(running, least)
+    return q
+
+
+def q_values_apart(p: Sequence[float], apart: Sequence[bool], tests: int) -> list[float]:
+    """The same of two kinds of signs, those set `apart` and the others, neither of which counts for the other."""
+    q = [1.0] * len(p)
+    for kind in (False, True):
+        own = [number for number, of_kind in enumerate(apart) if of_kind == kind]
+        for number, value in zip(own, q_values([p[number] for number in own], tests), strict=True):
+            q[number] = value
     return q

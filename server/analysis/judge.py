@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from common.times import format_time
 from server.analysis.choice import choose
 from server.analysis.cohort import split_cohorts
-from server.analysis.fdr import chance, q_values
+from server.analysis.fdr import chance, q_values_apart
 from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
 from server.analysis.identity import named_before
@@ -176,9 +176,10 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     parted, parts = split_cohorts(group.name, signs, listing, group.coarse, settings)
     better = {(sign.track.node, sign.cache) for sign in parted}
     signs = [sign for sign in signs if (sign.track.node, sign.cache) not in better] + parted
-    # A hasty part needs a score that no chance reaches: it makes no other sign less likely.
+    # A hasty part needs a score that no chance reaches: it makes no other sign likelier, nor less likely.
+    hasty = [sign.span.hasty for sign in signs]
     tests = sum(sum(one.judged.values()) for one in group.scans if not one.span.hasty)
-    q = q_values([chance(sign.score, short=sign.short) for sign in signs], tests)
+    q = q_values_apart([chance(sign.score, short=sign.short) for sign in signs], hasty, tests)
     fleet, filling, covered = fleet_findings(signs, listing, group.past, end, settings)
     single = [pair for pair in zip(signs, q, strict=True) if (pair[0].track.node, pair[0].cache) not in covered]
     leaks = gather(choose(single, settings.q_limit), group.coarse, settings)

@@ -54,8 +54,9 @@ class Past:
         self._names = {name: k for k, name in enumerate(sorted({name for track in tracks for name in track.names}))}
         self._row = {id(track): row for row, track in enumerate(tracks)}
         self._width = width
-        self.length = max((t.time[-1] for t in tracks), default=0.0) - min((t.time[0] for t in tracks), default=0.0)
-        """Seconds that the data of all nodes span."""
+        ends = [float(instant) for track in tracks for instant in (*track.time[:1], *track.time[-1:])]
+        self.length = max(ends, default=0.0) - min(ends, default=0.0)
+        """Seconds of the window that the data of all nodes span."""
         self._curves: Shared | None = None
         self._usual: Usual | None = None
 

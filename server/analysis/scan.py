@@ -36,7 +36,7 @@ FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 5.0
 """Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many; over a window
 under BRIEF, in which nothing but noise and company has time to look like a leak."""
 DAYLESS_SCORE = 12.0
-"""The same over some hours (windows.SOME_HOURS) where the data hold no day that tells how far these caches move."""
+"""The same over some hours (windows.SOME_HOURS) where the window's data hold no day that tells how far caches move."""
 LAZY_SCORE = 16.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 OVER_SCORE = 16.0
@@ -104,7 +104,7 @@ class Sign:
     """How many other caches of the node rose along with it, in spans that hold no whole day: also those that the peers'
     did too. Known of caches that many nodes show growing."""
     dayless: bool = False
-    """Whether the group's data hold no whole day."""
+    """Whether the group's data in the window hold no whole day."""
     failed: tuple[str, ...] = ()
     """The gates that it did not pass, by name."""
     evidence: dict[str, float | str | None] = field(default_factory=dict)

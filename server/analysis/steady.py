@@ -25,7 +25,7 @@ SURE, SURE_RECLAIMABLE, SURE_STRAIGHT = 16.0, 32.0, 8.0
 """Score from which on an even rise needs no second instant: twice what a part of the window needs, and twice what a
 cache needs that the kernel can shrink; of a straight one what a part needs (see trend.is_straight)."""
 
-
+_DAY = 86400.0
 EVEN = 0.35
 """Largest of the increments between the sixths of a rise that needs no second instant: beyond it may be a step."""
 
@@ -98,9 +98,11 @@ def verdict(judgement: Judgement, alone: Alone) -> Verdict:
 
 
 def _begin(judgement: Judgement, group: str) -> float:
-    """The start of the windows that are asked: by a grid so wide that what fills has time to bend, if data allow it."""
+    """The start of the windows that are asked: of a day if data allow it, by whose grid what fills has time to bend."""
     begin = judgement.begins.get(group, judgement.start)
-    return judgement.start if judgement.end - begin >= SOME_HOURS else begin
+    if judgement.end - begin < SOME_HOURS:
+        return begin
+    return max(judgement.start, min(begin, judgement.end - _DAY))
 
 
 def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alone) -> list[_Row]:
@@ -152,8 +154,8 @@ def is_sure(score: float, evidence: Mapping[str, float | str | None], *, reclaim
 
 
 def _near(row: Finding) -> bool:
-    """Whether a row in `watch` is short of the limit only by its score or q-value, or because it is over by now."""
-    return row.node is not None and row.evidence.get("not_passed") in {None, "stopped"}
+    """Whether a row in `watch` is short of the limit by its score or q-value, is over by now, or lacks a step."""
+    return row.node is not None and row.evidence.get("not_passed") in {None, "step", "stopped"}
 
 
 def _names(row: Finding) -> set[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.fdr import chance, q_values
+from server.analysis.fdr import chance, q_values, q_values_apart
 from tests.analysis import naive
 
 
@@ -31,3 +31,10 @@ def test_a_higher_score_is_less_likely_by_chance() -> None:
 
 def test_short_spans_are_believed_less() -> None:
     assert all(chance(score, short=True) > chance(score, short=False) for score in (6.0, 8.0, 12.0))
+
+
+def test_what_is_set_apart_makes_nothing_else_more_believed() -> None:
+    weak, sure = 1e-5, [0.0] * 3
+    (alone,) = q_values([weak], 1000)
+    assert q_values([*sure, weak], 1000)[-1] < alone
+    assert q_values_apart([sure[0], weak, *sure[1:]], [True, False, True, True], 1000) == [1e-4, alone, 1e-4, 1e-4]

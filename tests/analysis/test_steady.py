@@ -150,6 +150,14 @@ def test_what_rose_for_some_hours_waits_for_the_next_however_strong(hours: float
     assert shown(now, lambda start, end, _: Judgement(start, end, findings=(strong,)))[0] == {"a"}
 
 
+def test_a_finding_whose_steps_have_become_few_stays_one() -> None:
+    def alone(start: float, end: float, _: str) -> Judgement:
+        return Judgement(start, end, findings=(row("a"),))
+
+    for failed, kept in (("step", {"a"}), ("step, fills", set()), ("fills", set())):
+        assert shown(Judgement(NOON - DAY, NOON, watch=(row("a", failed=failed),)), alone)[0] == kept
+
+
 def test_a_group_whose_data_begin_late_has_its_own_grid_for_some_hours() -> None:
     asked: list[tuple[float, float]] = []
 
@@ -161,6 +169,9 @@ def test_a_group_whose_data_begin_late_has_its_own_grid_for_some_hours() -> None
     assert shown(late, alone) == (set(), {})
     assert shown(replace(late, begins={"g": NOON - 4 * HOUR}), alone) == (set(), {})
     assert asked == [(NOON - 2 * HOUR - 300, NOON - 300), (NOON - HOUR - DAY, NOON - HOUR)]
+    week = replace(late, start=NOON - 7 * DAY, begins={"g": NOON - 5 * HOUR})  # by the grid of a day, not of a week
+    assert shown(week, alone) == (set(), {})
+    assert asked[2:] == [(NOON - HOUR - DAY, NOON - HOUR)]
 
 
 def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:

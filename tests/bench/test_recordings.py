@@ -49,6 +49,12 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path, name: str, says: s
     assert str(caught.value).endswith(says)
 
 
+def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"no archive at all")
+    with pytest.raises(ConfigError, match=r"a\.tar: "):
+        archives(tmp_path)
+
+
 def test_the_command_says_so_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.detection", "--recordings", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
