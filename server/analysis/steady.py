@@ -25,7 +25,8 @@ SURE, SURE_RECLAIMABLE, SURE_STRAIGHT = 16.0, 32.0, 8.0
 """Score from which on an even rise needs no second instant: twice what a part of the window needs, and twice what a
 cache needs that the kernel can shrink; of a straight one what a part needs (see trend.is_straight)."""
 
-_DAY = 86400.0
+_WHOLE_DAY = 86400.0
+"""Seconds; windows.DAY is from when on a span counts as one."""
 EVEN = 0.35
 """Largest of the increments between the sixths of a rise that needs no second instant: beyond it may be a step."""
 
@@ -102,7 +103,7 @@ def _begin(judgement: Judgement, group: str) -> float:
     begin = judgement.begins.get(group, judgement.start)
     if judgement.end - begin < SOME_HOURS:
         return begin
-    return max(judgement.start, min(begin, judgement.end - _DAY))
+    return max(judgement.start, min(begin, judgement.end - _WHOLE_DAY))
 
 
 def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alone) -> list[_Row]:
