@@ -41,15 +41,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Gives the exit status: 1 when a check found problems. Raises ConfigError, StoreError."""
-    url = options.store or default_store(os.environ)
     backup = options.action == "backup"
     if backup and options.file is None:
         raise ConfigError("store backup: name the file it goes to: slabhound store backup FILE")
-    if options.file is not None and not backup:
-        url = f"sqlite:///{options.file}"
-    if url.startswith("clickhouse://"):
-        raise ConfigError("store: this is for SQLite; ClickHouse has tools of its own (CHECK TABLE, BACKUP)")
-    path = sqlite_path(url)
+    theirs = options.file is not None and not backup
+    path = Path(options.file) if theirs else _path(options.store or default_store(os.environ))
     screen: Screen = options.screen
     if options.action == "check":
         return _check(path, screen)
@@ -62,6 +58,12 @@ def run(options: Namespace) -> int:
         written = back_up(path, Path(options.file), progress.reach)
     screen.write([f"{options.file}: {size(written)}, a copy of {path}"])
     return 0
+
+
+def _path(url: str) -> Path:
+    if url.startswith("clickhouse://"):
+        raise ConfigError("store: this is for SQLite; ClickHouse has tools of its own (CHECK TABLE, BACKUP)")
+    return sqlite_path(url)
 
 
 def _check(path: Path, screen: Screen) -> int:

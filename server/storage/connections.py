@@ -17,6 +17,7 @@ __all__ = ["AT_FIRST", "ReaderPool", "connect", "disk_bytes", "lock_file", "plai
 
 _NO_ROOM = {
     sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full",  # not a byte more for the -shm
     sqlite3.SQLITE_READONLY: "the file cannot be written (read-only disk or wrong owner)",
     sqlite3.SQLITE_IOERR: "the disk reports an error",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
@@ -38,10 +39,11 @@ _PRAGMAS = (
 
 def translate(error: sqlite3.Error, path: Path | str) -> StoreError:
     """The same in this project's words."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    exact = getattr(error, "sqlite_errorcode", 0)
+    code = exact & 0xFF
     if code in _NO_ROOM:
         advice = "make room or mend it; a running server then goes on by itself"
-        return StoreFullError(f"store {path}: {_NO_ROOM[code]}: {advice}")
+        return StoreFullError(f"store {path}: {_NO_ROOM.get(exact, _NO_ROOM[code])}: {advice}")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return StoreError(f"store {path}: {error}: not an SQLite file or damaged; name another or restore a backup")
     return StoreError(f"store {path}: {error}")

@@ -29,7 +29,7 @@ def looking_at(path: Path) -> Iterator[sqlite3.Connection]:
     except OSError as error:
         raise StoreError(f"store {path}: {error.strerror}: {advice}") from error
     if found is None or not found.st_size or not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"store {path}: there is none: name it with --store")
+        raise StoreError(f"store {path}: there is none: name another, see slabhound store --help")
     if not os.access(path, os.R_OK):  # opening and closing it would drop this process's own locks on it
         raise StoreError(f"store {path}: it may not be read: {advice}")
     with plain_errors(path), closing(_open(path)) as db:
@@ -40,21 +40,25 @@ def looking_at(path: Path) -> Iterator[sqlite3.Connection]:
 def _open(path: Path) -> sqlite3.Connection:
     """The ordinary way, which leaves no `-wal` and `-shm` behind as `mode=ro` would; else as a file nobody changes.
 
-    Without a `-shm` SQLite reads no store in WAL mode, and makes none where it cannot write.
+    Without a `-shm` SQLite reads no store in WAL mode, and makes none where it cannot write or the disk is full.
     """
     db = connect(path, readonly=True)
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         db.close()
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        full = error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE
+        if not full and error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
+        failed = error
     else:
         return db
     real = path.resolve()  # SQLite's other files lie beside what a link points to
     for suffix, holds in _UNFINISHED.items():
         beside = Path(f"{real}{suffix}")
         if beside.exists() and beside.stat().st_size:
+            if full:
+                raise failed
             advice = "copy both to a folder that can be written, or make this one writable"
             raise StoreError(f"store {path}: {holds} {beside}, and nothing can be written there: {advice}")
     # Immutable, SQLite would pass over either file.

@@ -71,11 +71,13 @@ def test_backup_and_vacuum(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["check", "--store", "sqlite:///none.db"], "store none.db: there is none: name it with --store"),
-        (["vacuum", "--store", "sqlite:///none.db"], "store none.db: there is none: name it with --store"),
+        (["check", "--store", "sqlite:///none.db"], "store none.db: there is none: name another, see slabhound store --help"),
+        (["vacuum", "--store", "sqlite:///none.db"], "store none.db: there is none: name another, see slabhound store --help"),
         (["check", "--store", "clickhouse://h/d"], "store: this is for SQLite"),
         (["backup"], "store backup: name the file it goes to: slabhound store backup FILE"),
-        (["check", "none.db"], "store none.db: there is none: name it with --store"),
+        (["check", "none.db"], "store none.db: there is none: name another, see slabhound store --help"),
+        (["check", ""], "store .: there is none: name another, see slabhound store --help"),
+        (["check", "folder/"], "store folder: there is none: name another, see slabhound store --help"),
         (["mend"], "argument action: invalid choice: 'mend'"),
     ],
 )

@@ -5,8 +5,11 @@ A `-shm` that is a link to nowhere stops SQLite as a read-only disk does, for ro
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ import pytest
 from common.errors import StoreError
 from server.storage import open_store
 from server.storage.checks import check_store
-from server.storage.upkeep import back_up
+from server.storage.upkeep import back_up, vacuum
 from tests.server.storage.histories import START, received, snapshot
 
 
@@ -74,6 +77,31 @@ def test_nothing_is_passed_over_that_lies_beside_the_store(path: Path, tmp_path:
     assert not (tmp_path / "copy.db").exists()
 
 
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file of this process may become longer than three bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_store_on_a_full_disk_is_checked_or_it_says_that_the_disk_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = open_store(f"sqlite:///{path}")
+    store.append([received(snapshot("a", START + i, i)) for i in range(3)]).result(20)
+    store.close()
+    with no_room():
+        assert check_store(path, quiet).snapshots == 3
+        with pytest.raises(StoreError, match="the disk is full: make room"):
+            vacuum(path, lambda: None)
+    Path(f"{path}-wal").write_bytes(bytes(4096))
+    with no_room(), pytest.raises(StoreError, match="the disk is full: make room"):
+        check_store(path, quiet)
+
+
 def test_a_look_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     open_store(f"sqlite:///{path}").close()
@@ -84,7 +112,7 @@ def test_a_look_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_is_no_store_is_told_from_what_cannot_be_reached(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for path in (tmp_path, tmp_path / "empty", tmp_path / "none", tmp_path / "empty" / "below"):
-        with pytest.raises(StoreError, match="there is none: name it with --store"):
+        with pytest.raises(StoreError, match="there is none: name another, see slabhound store --help"):
             check_store(path, quiet)
     with pytest.raises(StoreError, match="File name too long: name another, or run this as root"):
         check_store(tmp_path / ("x" * 300), quiet)
