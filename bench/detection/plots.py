@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,25 @@ from bench.detection.score import mark
 from bench.detection.source import held
 from bench.detection.svg import Drawing, Line
 from server.analysis.identity import fold
-from server.analysis.types import Finding
+from server.analysis.types import Finding, Judgement
 from server.buckets import WIDTHS, NodeSeries
-from server.simulator.families import FAMILIES, Family
+from server.simulator.families import FAMILIES, Family, Truth
+from server.simulator.fleet import FleetSpec
 
-__all__ = ["main", "picture"]
+__all__ = ["main", "panel_of", "picture"]
 
 WIDE, HIGH, MARGIN = 300.0, 96.0, 12.0
 SHOWN = tuple(form for form in FORMS if form.name != "24 h at 1 min")
 POINTS, PEERS = 90, 12
+Points = list[tuple[float, float] | None]
 LEAKING, HEALTHY, FOUND, WRONG = "#c0392b", "#2471a3", "#dff3e3", "#fbd9d3"
+KEY = {
+    True: "red: the leaking node, grey: its peers; dashed: the leak begins; green: the report says so, and since when",
+    False: "blue: the node that changes or that a naive method would name first, grey: its peers; "
+    "red ground: wrongly a finding",
+}
+KEY_HIGH, WORDS_HIGH = 24.0, 18.0
+"""Of the key at the top, and of the verdict within a panel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +54,20 @@ class Panel:
 
 def picture(families: Collection[Family], seed: int) -> str:
     """An SVG with a row for every family and a column for every length."""
-    row = HIGH + 58
-    drawing = Drawing(MARGIN + len(SHOWN) * (WIDE + MARGIN), 30 + row * len(families))
+    row, above = HIGH + 58, KEY_HIGH + 30
+    drawing = Drawing(MARGIN + len(SHOWN) * (WIDE + MARGIN), above + row * len(families))
+    key = " / ".join(KEY[leaks] for leaks in sorted({family.leaks for family in families}, reverse=True))
+    drawing.words(MARGIN, 18, f"Allocated bytes. {key[0].upper()}{key[1:]}.", size=11)
     for column, form in enumerate(SHOWN):
-        drawing.words(MARGIN + column * (WIDE + MARGIN), 18, form.name, size=13, bold=True)
+        drawing.words(MARGIN + column * (WIDE + MARGIN), KEY_HIGH + 18, form.name, size=13, bold=True)
     for number, family in enumerate(families):
-        top = 30 + row * number
+        top = above + row * number
         drawing.words(MARGIN, top + 14, f"{family.name}: {family.about}", size=12, bold=True)
         for column, form in enumerate(SHOWN):
             x = MARGIN + column * (WIDE + MARGIN)
             case = Case(family.name, form, seed + 10 * number + column, LEAST_NODES.get(family.name, 6))
             if shows(case) and (family.name not in HUGE or form.interval == 600):
-                _draw(drawing, x, top + 20, _panel(case))
+                _draw(drawing, x, top + 20, panel_of(case))
     return drawing.text()
 
 
@@ -65,53 +77,92 @@ def _draw(drawing: Drawing, x: float, top: float, one: Panel) -> None:
     drawing.box(x, top + 14, WIDE, HIGH, fill="none", stroke="#ddd")
     drawing.lines(x, top + 14, WIDE, HIGH, one.lines)
     if one.onset is not None and 0 <= one.onset <= 1:
-        drawing.upright(x + one.onset * WIDE, top + 14, top + 14 + HIGH, "#555")
+        drawing.upright(x + one.onset * WIDE, top + 14 + WORDS_HIGH, top + 14 + HIGH, "#555")
     drawing.words(x, top + 10, one.title, colour="#555")
     drawing.words(x + 3, top + 26, one.verdict, colour="#1e7d34" if one.good else "#b03a2e")
 
 
-def _panel(case: Case) -> Panel:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What of a scenario is looked at, and what the report says of it."""
+
+    node: str | None
+    what: str
+    verdict: str
+    good: bool
+    named: Finding | None
+    points: Callable[[NodeSeries], Points]
+    onset: float | None = None
+    """Epoch seconds."""
+
+
+def panel_of(case: Case) -> Panel:
+    """The case as drawn."""
     scenario = build(case)
     spec = scenario.spec
     source, start, end = held(spec), spec.start, spec.start + spec.hours * 3600
     judged, _ = ours(source, start, end)
-    wanted = targets_of(case)
-    marks = mark(claims_of(judged), wanted)
     width = max((width for width in WIDTHS if width <= (end - start) / POINTS), default=WIDTHS[0])
     series = list(source.window(start, end, width))
-    node: str | None
-    named: Finding | None = None
-    if wanted:
-        target, truth = wanted[0], scenario.truths[0]
-        node, names, onset = truth.nodes[0], _named(series, truth.nodes[0], truth.caches[0]), truth.onset
-        found = marks.ranks[0]
-        named = judged.findings[found - 1] if found is not None else None
-        verdict = "missed" if named is None else f"found: score {named.score:.0f}, {named.shape}"
-        verdict += f"; {len(marks.false)} false" if marks.false else ""
-        title = f"{truth.caches[0]} on {node}, {target.lost / 1e6:,.1f} MB lost"
-    else:
-        onset = None
-        if marks.false:
-            named = next(one for one in judged.findings if one.cache == marks.false[0].cache)
-            node, names = named.node, {named.cache}
-            verdict = f"false: score {named.score:.0f}"
-        else:
-            changed = next(((one.name, one.changes[0].caches[0]) for one in spec.nodes if one.changes), None)
-            node, cache = changed or _naive(series, start, end)
-            names, verdict = {fold(cache)}, "rightly silent"
-        title = f"{'/'.join(sorted(names))} on {node}"
-    shown = [one for one in series if one.node != node][:PEERS] + [one for one in series if one.node == node]
-    held_bytes = [_points(one, names) for one in shown]
-    lines, most = _scaled(held_bytes, start, end)
-    colour = LEAKING if wanted else HEALTHY
+    truth = next(iter(scenario.truths), None)
+    seen = _leak(case, truth, judged, series) if truth else _healthy(spec, judged, series, end)
+    shown = [one for one in series if one.node != seen.node][:PEERS] + [one for one in series if one.node == seen.node]
+    lines, most = _scaled([seen.points(one) for one in shown], start, end)
+    colour = LEAKING if scenario.truths else HEALTHY
     drawn = tuple(
-        Line(points, colour if one.node == node else "#aaa", 1.6 if one.node == node else 0.7)
+        Line(points, colour if one.node == seen.node else "#aaa", 1.6 if one.node == seen.node else 0.7)
         for one, points in zip(shown, lines, strict=True)
     )
-    good = (named is not None) == bool(wanted) and not marks.false
-    begun = None if onset is None else (onset - start) / (end - start)
-    band = None if named is None else min(1.0, max(0.0, (named.since - start) / (end - start)))
-    return Panel(f"{title}; up to {most / 1e6:,.1f} MB", verdict, good, drawn, begun, band, bool(wanted))
+    begun = None if seen.onset is None else (seen.onset - start) / (end - start)
+    band = None if seen.named is None else min(1.0, max(0.0, (seen.named.since - start) / (end - start)))
+    title = f"{seen.what}; up to {most / 1e6:,.1f} MB"
+    return Panel(title, seen.verdict, seen.good, drawn, begun, band, bool(scenario.truths))
+
+
+def _leak(case: Case, truth: Truth, judged: Judgement, series: list[NodeSeries]) -> _Seen:
+    wanted = targets_of(case)
+    marks = mark(claims_of(judged), wanted)
+    ranks = [rank for rank in marks.ranks if rank is not None]
+    first = marks.ranks[0]
+    named = judged.findings[first - 1] if first is not None else None
+    verdict = f"found: score {named.score:.0f}, {named.shape}" if named is not None else "missed"
+    if len(wanted) > 1:
+        verdict += f"; {len(ranks)} of {len(wanted)} nodes found"
+    if named is not None and named.node is None:
+        verdict += "; all nodes"
+    if marks.false:
+        verdict += f"; {len(marks.false)} false"
+    node, cache = truth.nodes[0], truth.caches[0]
+    names = _named(series, node, cache)
+    good = len(ranks) == len(wanted) and not marks.false
+    what = f"{cache} on {node}, {wanted[0].lost / 1e6:,.1f} MB lost"
+    return _Seen(node, what, verdict, good, named, lambda one: _points(one, names), truth.onset)
+
+
+def _healthy(spec: FleetSpec, judged: Judgement, series: list[NodeSeries], end: float) -> _Seen:
+    """What was named wrongly; else memory that leaks in no cache; else what changes most, or would be named first."""
+    if judged.findings:
+        named = judged.findings[0]
+        verdict = f"false: score {named.score:.0f}, {named.shape}"
+        what = f"{named.cache} on {named.node}"
+        return _Seen(named.node, what, verdict, False, named, lambda one: _points(one, {named.cache}))
+    if leaking := next((one for one in spec.nodes if one.page_leaks), None):
+        unlisted = leaking.page_leaks[0].in_slab
+        noted = any(note.node == leaking.name and "grows" in note.note for note in judged.notes)
+        verdict = "no finding; a note" if noted else "no finding, no note"
+        what = f"{'slab in no cache' if unlisted else 'memory outside slab'} on {leaking.name}"
+        points = partial(_memory_points, unlisted=unlisted)
+        onset = spec.start + leaking.page_leaks[0].at * 3600
+        return _Seen(leaking.name, what, verdict, noted, None, points, onset)
+    if changed := [one for one in spec.nodes if one.changes]:
+        cache = changed[0].changes[0].caches[0]
+        names = {one.name for one in changed if one.changes[0].caches[0] == cache}
+        moved = {one.node: _range(_points(one, {fold(cache)})) for one in series if one.node in names}
+        node = max(moved, key=lambda name: moved[name])
+    else:
+        node, cache = _naive(series, spec.start, end)
+    folded = fold(cache)
+    return _Seen(node, f"{folded} on {node}", "rightly silent", True, None, lambda one: _points(one, {folded}))
 
 
 def _named(series: list[NodeSeries], node: str, cache: str) -> set[str]:
@@ -130,9 +181,9 @@ def _naive(series: list[NodeSeries], start: float, end: float) -> tuple[str, str
     return series[0].node, "dentry"
 
 
-def _points(node: NodeSeries, names: Collection[str]) -> list[tuple[float, float] | None]:
+def _points(node: NodeSeries, names: Collection[str]) -> Points:
     """(epoch, bytes) of the rows of these folded names together; None between two boots."""
-    points: list[tuple[float, float] | None] = []
+    points: Points = []
     for boot in node.boots:
         chosen = [k for k, row in enumerate(boot.rows) if fold(row.name) in names]
         if not chosen:
@@ -143,9 +194,23 @@ def _points(node: NodeSeries, names: Collection[str]) -> list[tuple[float, float
     return points
 
 
-def _scaled(
-    lines: list[list[tuple[float, float] | None]], start: float, end: float
-) -> tuple[list[list[tuple[float, float] | None]], float]:
+def _memory_points(node: NodeSeries, *, unlisted: bool) -> Points:
+    """(epoch, bytes) of memory outside slab, or of slab that no cache lists; see server.analysis.memory."""
+    points: Points = []
+    for boot in node.boots:
+        total, available, soft, hard = boot.memory.T
+        sizes = np.array([row.obj_size for row in boot.rows], dtype=np.float64)
+        y = soft + hard - np.nansum(boot.num_min * sizes, axis=1) if unlisted else total - available - hard
+        points += [*([None] if points else []), *zip(boot.time.tolist(), y.tolist(), strict=True)]
+    return points
+
+
+def _range(points: Points) -> float:
+    values = [p[1] for p in points if p is not None]
+    return max(values) - min(values) if values else 0.0
+
+
+def _scaled(lines: list[Points], start: float, end: float) -> tuple[list[Points], float]:
     values = [p[1] for line in lines for p in line if p is not None] or [0.0]
     low, high = min(values), max(values)
     low = 0.0 if low < 0.5 * high else low

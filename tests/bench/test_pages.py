@@ -11,7 +11,7 @@ import pytest
 from bench.detection.calibration import calibration_picture, observed
 from bench.detection.left_out import left_out
 from bench.detection.pages import page
-from bench.detection.plots import picture
+from bench.detection.plots import panel_of, picture
 from bench.detection.rates import precision, recall
 from bench.detection.replay import replayed
 from bench.detection.report import curve
@@ -107,6 +107,22 @@ def test_pictures_are_well_formed(measured: list[Outcome]) -> None:
     assert "&lt;&amp;&gt;" in text
     assert "nan" not in text
     assert ET.fromstring(calibration_picture(measured, [])).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ("on-half", "; 2 of 2 nodes found"),
+        ("everywhere", "; all nodes"),
+        ("pages", "no finding; a note"),
+        ("large-kmalloc", "slab in no cache on lvs"),
+    ],
+)
+def test_pictures_say_what_was_found(family: str, says: str) -> None:
+    case = Case(family, Form("a day", 24.0, 600.0), TUNING, 4)
+    panel = panel_of(case)
+    assert says in f"{panel.title}: {panel.verdict}"
+    assert panel.good
 
 
 def test_a_line_breaks_where_a_point_is_missing() -> None:
