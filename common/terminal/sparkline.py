@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from math import isfinite
+from math import ceil, isfinite
 
 __all__ = ["sparkline"]
 
@@ -36,14 +36,14 @@ def sparkline(
     length = last - first
 
     def place(time: float) -> int:
-        return min(max(int((time - first) / length * width), 0), width - 1) if length > 0 else 0
+        return min(int(min(max((time - first) / length, 0.0), 1.0) * width), width - 1) if length > 0 else 0
 
     slots: list[list[float]] = [[] for _ in range(width)]
     for time, value in known:
         slots[place(time)].append(value)
     means = [sum(slot) / len(slot) if slot else None for slot in slots]
     missing = {place(time) for time, value in points if value is None}
-    _bridge(means, _usual_distance(known, length, width), missing)
+    _bridge(means, _most_empty(known, length, width), missing)
     shown = [value for value in means if value is not None]
     low = min(shown)
     height = max(span, max(shown) - low)
@@ -55,10 +55,10 @@ def _level(above: float, height: float, levels: int) -> int:
     return min(int(above / height * levels), levels - 1) if height > 0 else 0
 
 
-def _usual_distance(known: Sequence[tuple[float, float]], length: float, width: int) -> int:
-    """Characters between two neighbouring points, as a rule."""
+def _most_empty(known: Sequence[tuple[float, float]], length: float, width: int) -> int:
+    """Empty characters between two neighbouring points that are no gap: one point may be left out, as thinning does."""
     steps = sorted(after[0] - before[0] for before, after in pairwise(known))
-    return int(steps[len(steps) // 2] / length * width) if steps and length > 0 else 0
+    return ceil(min(2 * steps[len(steps) // 2] / length, 1.0) * width) - 1 if steps and length > 0 else 0
 
 
 def _bridge(means: list[float | None], most: int, missing: AbstractSet[int]) -> None:

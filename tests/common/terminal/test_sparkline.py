@@ -31,6 +31,11 @@ def test_sparse_points_are_joined() -> None:
     assert " " not in sparkline(ramp(5), 20)
 
 
+def test_points_of_which_some_were_left_out_evenly_have_no_gaps() -> None:
+    """A server asked for 60 points of 72 hourly ones leaves out every sixth."""
+    assert " " not in sparkline([point for n, point in enumerate(ramp(72)) if n % 6 != 3], 40)
+
+
 def test_the_window_s_edges_place_a_series_that_began_late() -> None:
     points = [(50 + t, v) for t, v in ramp(50)]
     line = sparkline(points, 10, start=0, end=100)
@@ -48,6 +53,10 @@ def test_nothing_known_is_empty() -> None:
     assert sparkline([], 8) == ""
     assert sparkline([(0.0, None), (1.0, float("nan"))], 8) == ""
     assert sparkline(ramp(3), 0) == ""
+
+
+def test_an_unknown_value_far_beyond_the_known_ones_is_no_error() -> None:
+    assert sparkline([(0.0, 0.0), (2.3e-308, 0.0), (4.0, None)], 1) == "▁"
 
 
 def test_one_point() -> None:
