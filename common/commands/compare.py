@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
@@ -69,7 +70,7 @@ def _lines(comparison: dict[str, Any], screen: Screen) -> list[str]:
         Column("score", right=True),
         Column("first", right=True),
         Column("last", right=True),
-        Column("over time, one scale for all" if screen.width >= 90 else "over time", least=10),
+        Column("over time, one scale for all" if screen.width >= 90 else "over time", least=10, drawn=_SPARK),
     )
     series = [points(node["series"]) for node in nodes]
     rise = max(
@@ -79,7 +80,7 @@ def _lines(comparison: dict[str, Any], screen: Screen) -> list[str]:
     def row(node: dict[str, Any], line: Any) -> list[Cell]:
         style = "alarm" if node["stands_out"] else None
         known = [value for _, value in line if value is not None]
-        drawn = sparkline(line, _SPARK, start=start, end=end, span=rise, unicode=screen.unicode)
+        draw = partial(sparkline, line, start=start, end=end, span=rise, unicode=screen.unicode)
         return [
             (node["node"], style),
             node["group"],
@@ -87,7 +88,7 @@ def _lines(comparison: dict[str, Any], screen: Screen) -> list[str]:
             "-" if node["score"] is None else f"{node['score']:.1f}",
             size(known[0] if known else None),
             size(known[-1] if known else None),
-            (drawn, style),
+            (draw, style),
         ]
 
     lines += table(columns, [row(node, line) for node, line in zip(nodes, series, strict=True)], screen, indent="  ")

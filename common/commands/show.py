@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.commands.options import JSON, SERVER, TOKEN_FILE, WINDOW
@@ -96,15 +97,15 @@ def _caches(latest: dict[str, Any], diff: dict[str, Any], history: list[dict[str
         Column("in use", right=True),
         Column("objects", right=True),
         Column(f"in {span(end - start)}", right=True),
-        Column("over time", least=8),
+        Column("over time", least=8, drawn=_SPARK),
     )
 
     def row(name: str) -> list[Cell]:
         allocated, active, objects = totals.get(name, (0, 0, 0))
         series = [(time, float(then[name][0]) if name in then else None) for time, then in past]
-        line = sparkline(series, _SPARK, start=start, end=end, unicode=screen.unicode)
+        draw = partial(sparkline, series, start=start, end=end, unicode=screen.unicode)
         used = f"{active / allocated:.0%}" if allocated else "-"
-        return [name, size(allocated), used, count(objects), size(growth.get(name, 0), sign=True), line]
+        return [name, size(allocated), used, count(objects), size(growth.get(name, 0), sign=True), draw]
 
     biggest = sorted(totals, key=lambda name: -totals[name][0])[:_BIGGEST]
     grown = [name for name in sorted(growth, key=lambda name: -growth[name]) if growth[name] > 0][:_GROWN]

@@ -20,7 +20,7 @@ Points = Sequence[tuple[float, float | None]]
 Report = Mapping[str, Any]
 Finding = Mapping[str, Any]
 
-_SPARK = 40
+_SPARK, _LEAST_SPARK = 40, 8
 _INDENT = "    "
 
 
@@ -95,8 +95,11 @@ def _finding(finding: Finding, screen: Screen, start: float, end: float, points:
     else:
         lines = [paint(line, "alarm", colour=screen.colour) for line in _hanging("", head, screen.width)]
         lines.append(_INDENT + facts)
-    if points and (spark := sparkline(points, _SPARK, start=start, end=end, unicode=screen.unicode)):
-        lines.append(f"{_INDENT}{paint(spark, 'warn', colour=screen.colour)}  {_levels(points)}")
+    if points:
+        levels = _levels(points)
+        room = max(screen.width - len(_INDENT) - 2 - len(levels), _LEAST_SPARK)
+        if spark := sparkline(points, min(_SPARK, room), start=start, end=end, unicode=screen.unicode):
+            lines.append(f"{_INDENT}{paint(spark, 'warn', colour=screen.colour)}  {levels}")
     for text in _details(finding, end):
         lines += _hanging(_INDENT, text, screen.width)
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from common.terminal.colour import paint
@@ -11,7 +11,9 @@ from common.terminal.text import cells, cut, escape, pad
 
 __all__ = ["Cell", "Column", "table"]
 
-Cell = str | tuple[str, str | None]
+Text = str | Callable[[int], str]
+"""A text, or what draws one in so many characters: a picture that is cut would lose its newest part."""
+Cell = Text | tuple[Text, str | None]
 """A text, or a text and its style."""
 _GAP = "  "
 
@@ -25,27 +27,30 @@ class Column:
     """Aligned to the right: numbers."""
     least: int | None = None
     """How narrow it may become; None: never narrower than its contents."""
+    drawn: int = 0
+    """Characters in which its cells are drawn where there is room."""
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], screen: Screen, indent: str = "") -> list[str]:
     """The lines of a table, heading first, in at most the screen's width (if the columns can be cut to it)."""
-    texts = [[escape(cell if isinstance(cell, str) else cell[0]) for cell in row] for row in rows]
-    widths = [max([cells(column.title), *(cells(row[place]) for row in texts)]) for place, column in enumerate(columns)]
+    styled = [[cell if isinstance(cell, tuple) else (cell, None) for cell in row] for row in rows]
+    widths = [max(cells(column.title), column.drawn) for column in columns]
+    for row in styled:
+        known = [0 if callable(text) else cells(escape(text)) for text, _ in row]
+        widths = [max(pair) for pair in zip(widths, known, strict=True)]
     room = screen.width - cells(indent) - len(_GAP) * (len(columns) - 1)
     _shrink(widths, columns, room)
     colour, unicode = screen.colour, screen.unicode
 
-    def line(row: Sequence[str], styles: Sequence[str | None]) -> str:
+    def line(row: Sequence[tuple[Text, str | None]]) -> str:
+        texts = [text(width) if callable(text) else escape(text) for (text, _), width in zip(row, widths, strict=True)]
         fitted = (
             paint(pad(cut(text, width, unicode=unicode), width, right=column.right), style, colour=colour)
-            for text, width, column, style in zip(row, widths, columns, styles, strict=True)
+            for text, width, column, (_, style) in zip(texts, widths, columns, row, strict=True)
         )
         return indent + _GAP.join(fitted).rstrip()
 
-    lines = [line([column.title for column in columns], ["quiet"] * len(columns))]
-    for row, row_texts in zip(rows, texts, strict=True):
-        lines.append(line(row_texts, [None if isinstance(cell, str) else cell[1] for cell in row]))
-    return lines
+    return [line([(column.title, "quiet") for column in columns]), *map(line, styled)]
 
 
 def _shrink(widths: list[int], columns: Sequence[Column], room: int) -> None:

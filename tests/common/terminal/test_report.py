@@ -102,3 +102,11 @@ def test_exit_status() -> None:
     assert exit_status(made_report(groups=[{"group": "lvs", "nodes": 1, "series": 0}])) == 2
     assert exit_status(made_report(made_finding(), groups=[])) == 1
     assert "nothing could be judged" in rendered(made_report(groups=[]))
+
+
+@pytest.mark.parametrize("width", [100, 60])
+def test_the_picture_fits_beside_its_figures(width: int) -> None:
+    points = [(1795302000.0 + 3600 * hour, 1e6 + 1e5 * hour) for hour in range(24)]
+    lines = render_report(made_report(made_finding()), made_screen(width), lambda _: points)
+    assert max(map(cells, lines)) <= width
+    assert any("▁" in line and "█" in line and "->" in line for line in lines)

@@ -39,6 +39,14 @@ def test_the_widest_columns_are_cut_to_fit() -> None:
     assert "5 B" in lines[1]
 
 
+def test_a_picture_is_drawn_smaller_and_never_cut() -> None:
+    columns = (Column("node", least=6), Column("over time", least=4, drawn=24))
+    rows: list[list[Cell]] = [["n" * 30, (lambda width: f"<{'-' * (width - 2)}>", "warn")]]
+    for width, drawn in ((100, 24), (40, 19)):
+        assert table(columns, rows, screen(width))[1].endswith(f"  <{'-' * (drawn - 2)}>")
+    assert len(table(columns, rows, screen(40))[1]) == 40
+
+
 def test_wide_characters_count_double() -> None:
     lines = table(COLUMNS, [["日本", "1", "x"], ["abcd", "2", "x"]], screen())
     assert cells(lines[1]) == cells(lines[2])
