@@ -61,6 +61,8 @@ def judge(
         return judge_alone(source, start=start, end=end, group=group, settings=settings, noted=False)
 
     judged = judge_alone(source, start=start, end=end, group=group, settings=settings)
+    begun = [_begin_note(name, first, start, end) for name, first in sorted(judged.begins.items())]
+    judged = replace(judged, notes=(*judged.notes, *begun))
     said = verdict(judged, alone or fresh)
     if not said.held and not said.new:
         return judged
@@ -81,7 +83,7 @@ def judge_alone(
     """Judges one window by what lies in it; not `noted`: without notes on single nodes and their memory.
 
     Where a group's data fill less than half of the window (an aggregator set up an hour ago, asked for a day), the part
-    that has data is judged as a window of its own, and a note says so. Deterministic: the same series give the same
+    that has data is judged as a window of its own, as `begins` says. Deterministic: the same series give the same
     judgement, in any order of nodes or caches.
     """
     groups: dict[str, _Group] = {}
@@ -104,7 +106,7 @@ def judge_alone(
         summaries += shorter.groups
         findings += shorter.findings
         watch += shorter.watch
-        notes += (*shorter.notes, _begin_note(name, first, start, end))
+        notes += shorter.notes
     if not groups and not young:
         notes.append(Note(None, "no snapshots in this window" + (f" from group {group}" if group else "")))
     for name in sorted(groups):
@@ -153,7 +155,7 @@ def _first(nodes: Sequence[NodeSeries], start: float, width: int) -> float:
 
 def _begin_note(group: str, first: float, start: float, end: float) -> Note:
     asked, there = span_text(end - start), span_text(end - first)
-    return Note(None, f"group {group}: its data begin {there} before the window's end; judged over that, not {asked}")
+    return Note(None, f"group {group}: its data begin in the last {there} of the window; judged over that, not {asked}")
 
 
 def _ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
