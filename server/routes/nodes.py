@@ -170,7 +170,7 @@ async def get_diff(
     def difference() -> str | bytes:
         old = parts.store.first(node) if start is None else _at(parts, node, since)
         if old is None:
-            raise _unknown(node)
+            raise _unknown(parts, node)
         new = _at(parts, node, until)
         _in_order(old.snapshot.taken_at, new.snapshot.taken_at)
         report = build_diff(old, new, metric)
@@ -208,15 +208,20 @@ def _at(parts: Parts, node: str, instant: float | None) -> Stored:
         return stored
     first = parts.store.first(node)
     if first is None:
-        raise _unknown(node)
+        raise _unknown(parts, node)
     when = format_time(first.snapshot.taken_at)
     raise Problem("before-history", f"the first snapshot of {node} was taken at {when}: ask for no earlier", first=when)
 
 
 def _known(parts: Parts, node: str) -> None:
     if parts.store.first(node) is None:
-        raise _unknown(node)
+        raise _unknown(parts, node)
 
 
-def _unknown(node: str) -> Problem:
-    return Problem("unknown-node", f"no snapshot of a node {node!r} is stored: GET /api/v1/nodes lists them")
+def _unknown(parts: Parts, node: str) -> Problem:
+    """A node that sent nothing for as long as exact snapshots are kept is still listed."""
+    if any(state.node == node for state in parts.store.nodes()):
+        text = f"exact snapshots of {node} are kept no more: GET /api/v1/compare tells what roll-ups still hold of it"
+    else:
+        text = f"no snapshot of a node {node!r} is stored: GET /api/v1/nodes lists them"
+    return Problem("unknown-node", text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.server.harness import NOW, Aggregator, assert_problem, run, wire
+from server.storage import open_store
+from tests.server.harness import NOW, Aggregator, aggregator, assert_problem, run, wire
 
 
 def caches(**objects: int) -> dict[str, Any]:
@@ -196,3 +199,17 @@ def test_a_difference_needs_two_sides_in_order() -> None:
         assert_problem(await a.get("/nodes/lvs1/diff", metric="weight"), "invalid-parameter")
 
     run(test)
+
+
+def test_a_node_of_which_only_roll_ups_are_left_is_told_from_one_unheard_of(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = open_store(f"sqlite:///{tmp_path}/store.db", clock=lambda: NOW)
+        async with aggregator(store=store) as a:
+            await a.post(wire(taken_at=NOW - 10))
+            store.maintain(NOW + 10 * 86400)
+            assert [item["node"] for item in (await a.get("/nodes")).json()["items"]] == ["lvs1"]
+            for path in ("/nodes/lvs1/snapshots", "/nodes/lvs1/snapshots/latest", "/nodes/lvs1/diff"):
+                told = assert_problem(await a.get(path), "unknown-node")
+                assert told["detail"].startswith("exact snapshots of lvs1 are kept no more: GET /api/v1/compare")
+
+    asyncio.run(main())

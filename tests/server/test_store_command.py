@@ -68,16 +68,19 @@ def test_backup_and_vacuum(url: str, tmp_path: Path) -> None:
     running.close()
 
 
+NONE = "there is none: name another, see slabhound store --help"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["check", "--store", "sqlite:///none.db"], "store none.db: there is none: name another, see slabhound store --help"),
-        (["vacuum", "--store", "sqlite:///none.db"], "store none.db: there is none: name another, see slabhound store --help"),
+        (["check", "--store", "sqlite:///none.db"], f"store none.db: {NONE}"),
+        (["vacuum", "--store", "sqlite:///none.db"], f"store none.db: {NONE}"),
         (["check", "--store", "clickhouse://h/d"], "store: this is for SQLite"),
         (["backup"], "store backup: name the file it goes to: slabhound store backup FILE"),
-        (["check", "none.db"], "store none.db: there is none: name another, see slabhound store --help"),
-        (["check", ""], "store .: there is none: name another, see slabhound store --help"),
-        (["check", "folder/"], "store folder: there is none: name another, see slabhound store --help"),
+        (["check", "none.db"], f"store none.db: {NONE}"),
+        (["check", ""], f"store .: {NONE}"),
+        (["check", "folder/"], f"store folder: {NONE}"),
         (["mend"], "argument action: invalid choice: 'mend'"),
     ],
 )
