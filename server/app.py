@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI
 from starlette.responses import HTMLResponse, Response
 
 from common import __version__
+from common.errors import StoreError
 from server.auth import Tokens
 from server.bodies import Bodies
 from server.deps import Parts, Workers, require_token
@@ -136,10 +137,12 @@ async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await asyncio.to_thread(parts.store.maintain, parts.clock())
-        except Exception:  # noqa: BLE001 - whatever it was, the next round may succeed
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next round may succeed
             if stop.is_set():
                 return
             parts.metrics.maintenance_failures.inc()
-            _log.exception("maintenance of the store failed; it is tried again")
+            # A full disk is no mistake of this program, and lasts: a line each time is enough.
+            unforeseen = None if isinstance(error, StoreError) else error
+            _log.error("maintenance of the store failed, it is tried again: %s", error, exc_info=unforeseen)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), parts.settings.maintenance_seconds)

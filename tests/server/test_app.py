@@ -30,11 +30,12 @@ def test_the_store_is_maintained_and_closed() -> None:
     assert set(store.maintained) == {NOW}
 
 
-def test_maintenance_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [StoreError("disk trouble"), KeyError("a mistake")])
+def test_maintenance_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     class Failing(MemoryStore):
         def maintain(self, now: float) -> None:
             super().maintain(now)
-            raise StoreError("disk trouble")
+            raise error
 
     async def main() -> None:
         async with aggregator(ServerSettings(maintenance_seconds=0.001), store=Failing()) as a:
@@ -44,7 +45,8 @@ def test_maintenance_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptur
             assert value((await a.client.get("/metrics")).text, "slabhound_maintenance_failures_total") >= 2
 
     asyncio.run(main())
-    assert "disk trouble" in caplog.text
+    assert f"it is tried again: {error}" in caplog.text
+    assert ("Traceback" in caplog.text) == isinstance(error, KeyError)
 
 
 def test_a_long_round_of_maintenance_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
