@@ -55,7 +55,9 @@ class Writer:
         self._restart_log, self._log_grew = threading.Event(), threading.Event()
         self._unlooked = 0
         self.log_bytes = _LOG_BYTES
-        """From which size on the log is copied into the file and started anew."""
+        """From which size on the log is copied into the file and started anew; from twice that on it is cut off."""
+        self._log_kept = 0
+        """Bytes of the log that lie there already and are written over, which costs half of what growing does."""
         self.problem: str | None = None
         """Why the last transaction failed; None when it did not."""
         self.counters: Counter[str] = Counter()
@@ -163,20 +165,27 @@ class Writer:
         if self._restart_log.is_set():
             self._restart_log.clear()
             try:
-                self._db.execute("PRAGMA busy_timeout = 0")  # a reader in the old part: some other time
-                try:
-                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                finally:
-                    self._db.execute("PRAGMA busy_timeout = 5000")
-            except sqlite3.Error:
+                self._start_log_anew()
+            except (sqlite3.Error, OSError):
                 self.counters["failed_checkpoints"] += 1
             return
         self._unlooked += weight
         if self._unlooked >= _LOOK_EVERY:
             self._unlooked = 0
             with contextlib.suppress(OSError):
-                if self._wal.stat().st_size > self.log_bytes:
+                if self._wal.stat().st_size > max(self.log_bytes, self._log_kept):
                     self._log_grew.set()
+
+    def _start_log_anew(self) -> None:
+        size = self._wal.stat().st_size
+        keep = size <= 2 * self.log_bytes
+        self._db.execute("PRAGMA busy_timeout = 0")  # a reader in the old part: some other time
+        try:
+            busy, *_ = self._db.execute(f"PRAGMA wal_checkpoint({'RESTART' if keep else 'TRUNCATE'})").fetchone()
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 5000")
+        if not busy:
+            self._log_kept = size if keep else 0
 
     def _checkpoint(self) -> None:
         """Copies the log into the file beside the writer; only then may the writer, with little left, start it anew."""

@@ -98,3 +98,23 @@ def test_the_log_is_copied_and_started_anew(tmp_path: Path) -> None:
     assert store.status().counters["checkpoints"] > 0
     store.close()
     assert not path.with_name("store.db-wal").exists()
+
+
+def test_a_log_of_usual_size_is_written_over(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    assert isinstance(store, SqliteStore)
+    writer, names = store._writer, tuple(f"cache-{i}" for i in range(100))
+
+    def log_after(i: int, *, anew: bool) -> int:
+        if anew:  # right after this batch
+            writer._restart_log.set()
+        store.append([received(snapshot(f"n{j}", START + i, 0, names)) for j in range(20)]).result(20)
+        return (tmp_path / "store.db-wal").stat().st_size
+
+    first = log_after(0, anew=False)
+    grown = log_after(1, anew=True)
+    assert first < grown == log_after(2, anew=False)  # there was room
+    writer.log_bytes = grown // 2 - 1
+    log_after(3, anew=True)
+    assert log_after(4, anew=False) < grown  # it was cut off
+    store.close()
