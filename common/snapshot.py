@@ -50,6 +50,8 @@ class Caches:
     """/sys/kernel/slab/NAME/reclaim_account."""
     aliases: list[list[str] | None] | None = None
     """Other caches the kernel merged into this one (symbolic links in /sys/kernel/slab), sorted."""
+    layout: str | None = field(default=None, init=False, compare=False, repr=False)
+    """`layout_hash` of this where somebody knew it; a changed copy (dataclasses.replace) has none."""
 
     def __len__(self) -> int:
         return len(self.name)

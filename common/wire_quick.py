@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from common.snapshot import DATA_COLUMNS, LAYOUT_COLUMNS, Caches, Snapshot
+from common.snapshot import DATA_COLUMNS, LAYOUT_COLUMNS, Caches, Snapshot, layout_hash
 from common.wire import MAX_BATCH, LayoutLookup, WireHead, snapshot_of
 
 __all__ = ["QuickReader"]
@@ -37,8 +37,9 @@ class QuickReader:
         try:
             for text in texts:
                 value = from_json(text, allow_inf_nan=False)
+                plain = b"true" not in text and b"false" not in text
                 for item in value if arrays else (value,):
-                    snapshot = self._snapshot(item)
+                    snapshot = self._snapshot(item, plain=plain)
                     if snapshot is None or len(found) == MAX_BATCH:
                         return None
                     found.append(snapshot)
@@ -54,9 +55,12 @@ class QuickReader:
             if mark not in self._known:
                 if sum(map(len, self._known.values())) + len(caches) > self._rows:
                     self._known.clear()
-                self._known[mark] = replace(caches, active_objs=[], num_objs=[], active_slabs=None, num_slabs=None)
+                empty = replace(caches, active_objs=[], num_objs=[], active_slabs=None, num_slabs=None)
+                empty.layout = layout_hash(caches)
+                self._known[mark] = empty
 
-    def _snapshot(self, item: Any) -> Snapshot | None:
+    def _snapshot(self, item: Any, *, plain: bool) -> Snapshot | None:
+        """`plain`: there is no boolean in it."""
         columns = item.pop("caches", None) if type(item) is dict else None
         if type(columns) is not dict:
             return None
@@ -70,17 +74,20 @@ class QuickReader:
             return None
         counts: dict[str, Any] = {name: columns.get(name) for name in DATA_COLUMNS}
         for name, values in counts.items():
-            if (values is None and name in _REQUIRED) or (values is not None and not _are_counts(values, len(layout))):
+            fit = name not in _REQUIRED if values is None else _are_counts(values, len(layout), plain=plain)
+            if not fit:
                 return None
-        return snapshot_of(WireHead.model_validate(item), replace(layout, **counts))
+        caches = replace(layout, **counts)
+        caches.layout = layout.layout
+        return snapshot_of(WireHead.model_validate(item), caches)
 
 
-def _are_counts(values: Any, length: int) -> bool:
-    """Whether it is a list of so many integers from 0 to 2^32-1. Raises OverflowError for any others."""
+def _are_counts(values: Any, length: int, *, plain: bool) -> bool:
+    """Whether it is a list of so many integers from 0 to 2^32-1. Raises OverflowError, TypeError for most others."""
     if type(values) is not list or len(values) != length:
         return False
-    array("I", values)
-    return not values or set(map(type, values)) == _INTS
+    array("I", values)  # takes booleans, too
+    return plain or not values or set(map(type, values)) == _INTS
 
 
 def _fingerprint(columns: list[Any]) -> bytes:

@@ -65,6 +65,8 @@ class Fingerprints:
 
     def identify(self, caches: Caches) -> str:
         """The hash of a snapshot's layout. Raises SnapshotError for columns of unequal length."""
+        if caches.layout is not None:
+            return caches.layout
         columns = [getattr(caches, name) for name in LAYOUT_COLUMNS]
         for name, column in zip(LAYOUT_COLUMNS, columns, strict=True):
             if column is not None and len(column) != len(caches):

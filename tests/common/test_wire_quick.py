@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import SnapshotError
-from common.snapshot import DATA_COLUMNS, LAYOUT_COLUMNS, Caches
+from common.snapshot import DATA_COLUMNS, LAYOUT_COLUMNS, Caches, layout_hash
 from common.wire import load_batch, load_snapshot
 from common.wire_quick import QuickReader
 
@@ -84,6 +85,13 @@ def test_snapshots_share_their_layout_and_nothing_that_changes() -> None:
     assert found is not None
     assert found[0].caches.name is found[1].caches.name
     assert found[0].caches.num_objs is not found[1].caches.num_objs
+
+
+def test_snapshots_know_the_hash_of_their_layout() -> None:
+    found = reader().read([text(FULL)], arrays=False)
+    assert found is not None
+    assert found[0].caches.layout == layout_hash(LAYOUT)
+    assert replace(found[0].caches, name=["other", "names"]).layout is None
 
 
 LEAVES: st.SearchStrategy[Any] = st.one_of(
