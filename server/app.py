@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from common import __version__
 from common.errors import StoreError
@@ -80,7 +81,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = parts
-    app.add_middleware(Express, parts=parts)
+    app.pushes = Guard(Express(parts), metrics=metrics)
     app.add_middleware(Guard, metrics=metrics)
     guarded = [Depends(require_token)]
     for router in (snapshots.router, nodes.router, analysis.router):
@@ -93,6 +94,12 @@ def create_app(
 
 
 class _App(FastAPI):
+    pushes: ASGIApp
+    """What answers them in the framework's place."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.pushes if Express.takes(scope) else super().__call__)(scope, receive, send)
+
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             self.openapi_schema = complete(super().openapi())

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, Self
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from common.zstd import zstd
 from server.problems import Problem
 
-__all__ = ["Bodies", "Body", "inflate"]
+__all__ = ["Bodies", "Body", "Incoming", "inflate"]
 
 _WINDOW_LOG = 23
 """A frame may ask for a window of 8 MiB at most (RFC 9659, section 3)."""
@@ -21,10 +19,15 @@ _MAX_MEMBERS = 100
 """Each member costs a copy of what follows it."""
 
 
-class Body(bytes):
-    """An inflated body that remembers how many bytes came over the wire."""
+class Incoming:
+    """A request as it comes in: its headers by name in lower case, the first of each, and how to get the body."""
 
-    received: int
+    __slots__ = ("headers", "receive")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        headers = reversed(list(scope["headers"]))
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        self.receive = receive
 
 
 class _Inflater(Protocol):
@@ -43,73 +46,92 @@ class Bodies:
         self.pending = 0
         """Bytes of bodies being taken in now."""
 
-    @asynccontextmanager
-    async def take(self, request: Request) -> AsyncIterator[Body]:
-        """The inflated body; its bytes count as pending until the block ends.
+    def take(self, incoming: Incoming) -> Body:
+        """The body of a request, to be used in `async with`."""
+        return Body(self, incoming)
 
-        Raises Problem: 400 cannot be inflated, 408 too slow, 413 too large, 415 unknown encoding, 503 too many.
-        """
-        encoding = request.headers.get("content-encoding", "identity").strip().lower() or "identity"
+
+class Body:
+    """A body that comes in, and is inflated, as the block begins; its bytes count as pending until the block ends.
+
+    Entering raises Problem: 400 cannot be inflated, 408 too slow, 413 too large, 415 unknown encoding, 503 too many.
+    """
+
+    __slots__ = ("_bodies", "_held", "_incoming", "received", "text")
+    text: bytes
+    received: int
+    """Bytes that came over the wire."""
+
+    def __init__(self, bodies: Bodies, incoming: Incoming) -> None:
+        self._bodies, self._incoming, self._held = bodies, incoming, 0
+
+    async def __aenter__(self) -> Self:
+        encoding = self._incoming.headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in {"identity", "gzip", "x-gzip", "zstd"}:
             raise Problem(
                 "unsupported-media",
                 f"Content-Encoding {encoding} is not supported: send gzip, zstd or none",
                 headers={"Accept-Encoding": "gzip, zstd"},
             )
-        held = 0
-
-        def hold(more: int) -> None:
-            nonlocal held
-            if self.pending + more > self.max_pending:
-                raise Problem(
-                    "busy",
-                    f"more than {self.max_pending} bytes are being taken in: come again",
-                    headers={"Retry-After": "2"},
-                )
-            self.pending += more
-            held += more
-
         try:
-            sent = await self._read(request, hold)
-            text = sent
+            self.text = sent = await self._read()
+            self.received = len(sent)
             if encoding != "identity":
-                if len(sent) > 65536:
-                    text = await asyncio.to_thread(inflate, sent, encoding, self.max_body)
+                limit = self._bodies.max_body
+                if self.received > 65536:
+                    self.text = await asyncio.to_thread(inflate, sent, encoding, limit)
                 else:
-                    text = inflate(sent, encoding, self.max_body)
-                hold(len(text))
-            body = Body(text)
-            body.received = len(sent)
-            yield body
-        finally:
-            self.pending -= held
+                    self.text = inflate(sent, encoding, limit)
+                self._hold(len(self.text))
+        except BaseException:
+            self._release()
+            raise
+        return self
 
-    async def _read(self, request: Request, hold: _Hold) -> bytes:
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self.max_body:
-            raise self._too_large()
+    async def __aexit__(self, *_: object) -> None:
+        self._release()
+
+    def _hold(self, more: int) -> None:
+        bodies = self._bodies
+        if bodies.pending + more > bodies.max_pending:
+            raise Problem(
+                "busy",
+                f"more than {bodies.max_pending} bytes are being taken in: come again",
+                headers={"Retry-After": "2"},
+            )
+        bodies.pending += more
+        self._held += more
+
+    def _release(self) -> None:
+        self._bodies.pending -= self._held
+        self._held = 0
+
+    async def _read(self) -> bytes:
+        limit, seconds = self._bodies.max_body, self._bodies.seconds
+        declared = self._incoming.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise _too_large(limit)
         chunks: list[bytes] = []
-        size = 0
+        size, more = 0, True
         try:
-            async with asyncio.timeout(self.seconds):
-                async for chunk in request.stream():
+            async with asyncio.timeout(seconds):
+                while more:
+                    message = await self._incoming.receive()
+                    if message["type"] == "http.disconnect":
+                        raise Problem("malformed", "the connection closed before the body was complete")
+                    chunk, more = message.get("body", b""), message.get("more_body", False)
                     size += len(chunk)
-                    if size > self.max_body:
-                        raise self._too_large()
-                    hold(len(chunk))
+                    if size > limit:
+                        raise _too_large(limit)
+                    self._hold(len(chunk))
                     chunks.append(chunk)
         except TimeoutError:
-            raise Problem("timeout", f"the body did not come in within {self.seconds:g} s") from None
-        except ClientDisconnect:
-            raise Problem("malformed", "the connection closed before the body was complete") from None
+            raise Problem("timeout", f"the body did not come in within {seconds:g} s") from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _too_large(self) -> Problem:
-        return Problem("too-large", f"the body is larger than {self.max_body} bytes: send fewer snapshots at once")
 
-
-class _Hold(Protocol):
-    def __call__(self, more: int, /) -> None: ...
+def _too_large(limit: int) -> Problem:
+    return Problem("too-large", f"the body is larger than {limit} bytes: send fewer snapshots at once")
 
 
 def inflate(data: bytes, encoding: str, limit: int) -> bytes:

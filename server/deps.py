@@ -18,7 +18,7 @@ from starlette.responses import Response
 from common import __version__
 from common.times import EARLIEST, LATEST, parse_duration, parse_time
 from server.auth import Tokens
-from server.bodies import Bodies
+from server.bodies import Bodies, Incoming
 from server.ingest import Ingest
 from server.metrics import Metrics
 from server.problems import Problem, problem_responses
@@ -29,6 +29,7 @@ from server.storage.base import Store, Stored
 __all__ = [
     "CursorQuery",
     "GroupQuery",
+    "Incoming",
     "LimitQuery",
     "Parts",
     "PartsDep",

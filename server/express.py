@@ -1,12 +1,12 @@
-"""A short way through the framework for pushes: one fixed address needs neither its routing nor its dependencies."""
+"""The short way in for pushes: one fixed address needs none of the framework's layers, routing and dependencies."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
+from server.bodies import Incoming
 from server.deps import Parts
-from server.problems import handle
+from server.problems import answer_to
 
 __all__ = ["Express"]
 
@@ -16,20 +16,21 @@ class _Route:
 
 
 class Express:
-    """Middleware that answers POST /api/v1/snapshots as the route of that name would; the rest goes on."""
+    """Answers POST /api/v1/snapshots as the route of that name would, and nothing else."""
 
-    def __init__(self, app: ASGIApp, *, parts: Parts) -> None:
-        self._app, self._parts = app, parts
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @staticmethod
+    def takes(scope: Scope) -> bool:
+        return scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", _Route.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != _Route.path or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
         scope["route"] = _Route
-        request = Request(scope, receive)
+        incoming = Incoming(scope, receive)
         try:
-            self._parts.tokens.check(request.headers.get("authorization"))
-            response = await self._parts.ingest.snapshots(request)
+            self._parts.tokens.check(incoming.headers.get("authorization"))
+            response = await self._parts.ingest.snapshots(incoming)
         except Exception as error:  # noqa: BLE001 - it raises again what it has no answer to
-            response = await handle(request, error)
+            response = answer_to(error, self._parts.metrics)
         await response(scope, receive, send)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from time import perf_counter
 
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.metrics import Metrics
@@ -21,6 +23,10 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._series = cache(self._find)
+
+    def _find(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._metrics.requests.labels(method, route, str(status)), self._metrics.request_seconds.labels(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,5 +58,6 @@ class Guard:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = "HEAD" if head else scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.request_seconds.labels(route).observe(perf_counter() - began)
+            count, seconds = self._series(method, route, status)
+            count.inc()
+            seconds.observe(perf_counter() - began)

@@ -6,9 +6,9 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from common.errors import SlabinfoError, SnapshotError, UnknownLayoutError
@@ -17,7 +17,7 @@ from common.snapshot import Caches, Snapshot
 from common.times import parse_time
 from common.wire import check_caches, load_batch, load_lines, load_snapshot
 from common.wire_quick import QuickReader
-from server.bodies import Bodies, Body
+from server.bodies import Bodies, Body, Incoming
 from server.metrics import Metrics
 from server.problems import Problem
 from server.storage.base import Appended, Received, Store
@@ -41,10 +41,11 @@ class Ingest:
         self._store, self._bodies, self._metrics, self._clock = store, bodies, metrics, clock
         self._layouts: dict[str, Caches] = {}
         self._quick = QuickReader(self._layouts.get, _ROWS_KEPT)
+        self._sent, self._inflated = (metrics.body_bytes.labels(form) for form in ("sent", "inflated"))
 
-    async def snapshots(self, request: Request) -> Response:
+    async def snapshots(self, incoming: Incoming) -> Response:
         """One snapshot, an array of them, or one a line; all or nothing."""
-        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        kind = incoming.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         lines = kind in _LINES
         if not lines and kind not in {"", "application/json"}:
             raise Problem(
@@ -52,21 +53,21 @@ class Ingest:
                 f"Content-Type {kind} is not supported: send application/json or application/x-ndjson",
                 headers={"Accept-Post": "application/json, application/x-ndjson"},
             )
-        async with self._bodies.take(request) as body:
+        async with self._bodies.take(incoming) as body:
             self._count(body)
             try:
-                snapshots = await self._off_loop(body, lambda: self._load(body, lines=lines))
+                snapshots = await self._off_loop(body.text, lambda: self._load(body.text, lines=lines))
             except UnknownLayoutError as error:
                 await asyncio.to_thread(self._learn, error.layouts)
-                snapshots = await self._off_loop(body, lambda: self._load(body, lines=lines))
-            return _created(await self._store_all(request, body, snapshots))
+                snapshots = await self._off_loop(body.text, lambda: self._load(body.text, lines=lines))
+            return _stored(await self._store_all(incoming, body.text, snapshots))
 
-    async def slabinfo(self, request: Request, facts: Callable[[float], dict[str, Any]]) -> Response:
+    async def slabinfo(self, incoming: Incoming, facts: Callable[[float], dict[str, Any]]) -> Response:
         """The text of /proc/slabinfo; `facts` gives the other fields of the snapshot from the time of receipt."""
-        async with self._bodies.take(request) as body:
+        async with self._bodies.take(incoming) as body:
             self._count(body)
-            caches, skipped = await self._off_loop(body, lambda: _read_dump(body))
-            done = await self._store_all(request, body, [Snapshot(caches=caches, **facts(self._clock()))])
+            caches, skipped = await self._off_loop(body.text, lambda: _read_dump(body.text))
+            done = await self._store_all(incoming, body.text, [Snapshot(caches=caches, **facts(self._clock()))])
             return _created(done, **({"skipped": skipped} if skipped else {}))
 
     def _load(self, body: bytes, *, lines: bool) -> list[Snapshot]:
@@ -92,18 +93,20 @@ class Ingest:
             if layout is not None:
                 if sum(map(len, self._layouts.values())) + len(layout) > _ROWS_KEPT:
                     self._layouts.clear()
+                layout.layout = name
                 self._layouts[name] = layout
 
-    async def _store_all(self, request: Request, body: bytes, snapshots: list[Snapshot]) -> Appended:
+    async def _store_all(self, incoming: Incoming, body: bytes, snapshots: list[Snapshot]) -> Appended:
         now = self._clock()
-        sent_at = _sent_at(request)
+        sent_at = _sent_at(incoming)
         offset = None if sent_at is None else round(sent_at - now, 3)
         batch = [Received(snapshot, now, offset) for snapshot in snapshots]
         # Appending encodes the snapshots before it gives its future.
         future = await self._off_loop(body, lambda: self._store.append(batch))
         done = await asyncio.wrap_future(future)
         self._metrics.stored.inc(done.stored)
-        self._metrics.duplicates.inc(done.duplicates)
+        if done.duplicates:
+            self._metrics.duplicates.inc(done.duplicates)
         if sent_at is not None:
             self._metrics.skew.observe(abs(sent_at - now))
             for snapshot in snapshots:
@@ -111,8 +114,8 @@ class Ingest:
         return done
 
     def _count(self, body: Body) -> None:
-        self._metrics.body_bytes.labels("sent").inc(body.received)
-        self._metrics.body_bytes.labels("inflated").inc(len(body))
+        self._sent.inc(body.received)
+        self._inflated.inc(len(body.text))
 
 
 def _created(done: Appended, **more: object) -> Response:
@@ -120,8 +123,12 @@ def _created(done: Appended, **more: object) -> Response:
     return Response(body, 201, media_type="application/json")
 
 
-def _sent_at(request: Request) -> float | None:
-    text = request.headers.get(SENT_AT)
+_stored = lru_cache(maxsize=16)(_created)
+"""Nearly always the same answer: it is made once, and sent again."""
+
+
+def _sent_at(incoming: Incoming) -> float | None:
+    text = incoming.headers.get(SENT_AT)
     if text is None:
         return None
     try:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from common.errors import MalformedError, SnapshotError, StoreError, StoreFullError, UnknownLayoutError
 from common.wire import plain_message, pointer
+from server.metrics import Metrics
 
 __all__ = [
     "HANDLERS",
@@ -23,6 +24,7 @@ __all__ = [
     "Kind",
     "Problem",
     "ProblemDocument",
+    "answer_to",
     "handle",
     "problem_response",
     "problem_responses",
@@ -178,12 +180,17 @@ def _http(error: HTTPException) -> Problem:
     return Problem(kind, detail, headers=error.headers, status=error.status_code)
 
 
-async def handle(request: Request, error: Exception) -> Response:
+def answer_to(error: Exception, metrics: Metrics) -> Response:
+    """The document for an error of ours, which is counted. Raises a mistake of our own again."""
     problem = reason(error)
     if problem is None:
         raise error
-    request.app.state.parts.metrics.refused.labels(problem.kind).inc()
+    metrics.refused.labels(problem.kind).inc()
     return problem_response(problem)
+
+
+async def handle(request: Request, error: Exception) -> Response:
+    return answer_to(error, request.app.state.parts.metrics)
 
 
 HANDLERS: dict[Any, Any] = dict.fromkeys(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from common.names import NODE_RULE, is_node_name
 from common.wire import PRINTABLE
-from server.deps import PartsDep, Problem, TimeQuery, problem_responses
+from server.deps import Incoming, PartsDep, Problem, TimeQuery, problem_responses
 
 __all__ = ["NodePath", "router"]
 
@@ -90,7 +90,7 @@ class AcceptedDump(Accepted):
 )
 async def post_snapshots(request: Request) -> Response:
     """One snapshot, a JSON array of them, or one a line; all or nothing. A bad batch lists every bad index."""
-    response: Response = await request.app.state.parts.ingest.snapshots(request)
+    response: Response = await request.app.state.parts.ingest.snapshots(Incoming(request.scope, request.receive))
     return response
 
 
@@ -145,4 +145,4 @@ async def post_slabinfo(
     def with_time(received_at: float) -> dict[str, Any]:
         return {**facts, "taken_at": round(received_at, 3) if taken_at is None else taken_at}
 
-    return await parts.ingest.slabinfo(request, with_time)
+    return await parts.ingest.slabinfo(Incoming(request.scope, request.receive), with_time)
