@@ -122,7 +122,7 @@ class Changes:
         if (record.taken / 1000, label) >= (old.taken_at, old.boot):
             self._retold |= record.facts != node.facts
             state = _newest(record, label, round(first * 1000), round(seen * 1000), usual_gap)
-            return self._keep(replace(node, state=state, facts=record.facts, usual_gap=usual_gap))
+            return self._keep(Node(node.id, state, record.facts, usual_gap, node.labels, node.boots))
         interval = facts_of(node.facts).get("interval_seconds")
         state = replace(
             old, first_taken_at=first, last_seen=seen, gap_seconds=usual_gap if interval is None else interval
