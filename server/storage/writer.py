@@ -57,7 +57,7 @@ class Writer:
         self.log_bytes = _LOG_BYTES
         """From which size on the log is copied into the file and started anew; from twice that on it is cut off."""
         self._log_kept = 0
-        """Bytes of the log that lie there already and are written over, which costs half of what growing does."""
+        """Bytes of the log that lie there already and are written over, which costs less than growing."""
         self.problem: str | None = None
         """Why the last transaction failed; None when it did not."""
         self.counters: Counter[str] = Counter()
