@@ -26,6 +26,8 @@ SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 more, which may be nothing but that rise."""
 WEAK, SURELY = 1 / 3, 2.0
 """Of its least score: a node's growth that counts for the fleet's if the median node's is so many times beyond it."""
+MANY_MORE = 3
+"""Other caches that rise along with one on the median node: over less than a day that is more work for all."""
 ASKED = 8
 """Nodes, about, that are asked whether their cache fills."""
 HARMLESS = frozenset({"peers", "material"})
@@ -34,8 +36,7 @@ HARMLESS = frozenset({"peers", "material"})
 
 def _own_score(sign: Sign) -> float:
     noise = math.hypot(sign.lone_error, sign.own_wander)
-    hours = sign.short and sign.span.end - sign.span.start >= RISE
-    doubt = 1.0 + COMPANY_WEIGHT * sign.alongside if hours else 1.0  # what many caches do is the day's rise
+    doubt = 1.0 + COMPANY_WEIGHT * sign.alongside  # what many caches do is the load's
     return (sign.lone_growth - sign.together) / noise / doubt if noise > 0 else 0.0
 
 
@@ -82,7 +83,7 @@ def fleet_findings(
     """The fleet's findings, what is only watched, and the (node, cache) pairs that they speak for.
 
     FLEET_SHARE of the nodes that list a cache show its growth beyond the limit, or weakly and the median node surely.
-    What fills on them, by the median of ASKED nodes, is watched.
+    What fills on them, by the median of ASKED nodes, is watched, as is what many other caches do as well.
     """
     grown = grown_alike(signs, WEAK)
     findings: list[Finding] = []
@@ -107,9 +108,10 @@ def fleet_findings(
         covered.update((node, cache) for node in nodes)
         found = _finding(cache, grew, listed, past, end, score, q)
         asked = grew[:: max(1, len(grew) // ASKED)]
-        bent = np.median([past.bent(sign.track.node, sign.track.boot, cache) for sign in asked])
-        if bent > 1.0:
-            watch.append(replace(found, evidence={**found.evidence, "not_passed": "bends"}))
+        bent = np.median([past.bent(sign.track.node, sign.track.boot, cache) for sign in asked]) > 1.0
+        many = short and np.median([sign.alongside for sign in grew]) >= MANY_MORE
+        if bent or many:
+            watch.append(replace(found, evidence={**found.evidence, "not_passed": "bends" if bent else "load"}))
         else:
             findings.append(found)
     return findings, watch, covered

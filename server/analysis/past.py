@@ -18,7 +18,7 @@ from server.analysis.trend import quantum
 from server.analysis.wander import FEWEST_CELLS as TOLD
 from server.analysis.wander import Usual, fallen
 
-__all__ = ["MOST_PEERS", "Past", "by_chance", "jumps"]
+__all__ = ["MOST_PEERS", "Past", "bends", "by_chance", "jumps"]
 
 Floats = NDArray[np.float64]
 
@@ -171,20 +171,9 @@ class Past:
         key = (node, boot, cache)
         if key not in self._bent:
             tracks = [track for track in self._nodes.get(node, ()) if track.boot == boot and cache in track.index]
-            self._bent[key] = self._slackens(tracks[0], tracks[0].index[cache]) if tracks else 0.0
+            column = tracks[0].index[cache] if tracks else 0
+            self._bent[key] = bends(tracks[0], column, self._column(tracks[0], column)) if tracks else 0.0
         return self._bent[key]
-
-    def _slackens(self, track: Track, column: int) -> float:
-        known = np.isfinite(track.allocated[:, column])
-        t, y, own = track.time[known], track.allocated[known, column], self._column(track, column)[known]
-        bent = max(slackens(t, y), slackens(t, own))
-        load = node_load(track.active[known], column) if bent > 1.0 else None
-        if load is not None:
-            begin = onset(t, own)
-            t, rise = t[begin:], own[begin:]
-            net = without_load(t, rise, load[begin:])
-            bent = bent if net is rise else min(bent, slackens(t, net))
-        return bent
 
     def alike(self, names: tuple[str, ...], column: int, peers: Sequence[tuple[str, str]]) -> Floats:
         """How much each of `names` moves with the one at `column` on these peers (node, boot): mean correlation."""
@@ -233,6 +222,25 @@ class Past:
         columns = np.array([self._names[name] for name in track.names[chosen]], dtype=np.intp)
         rows = np.full(len(columns), self._row[id(track)])
         return Block(np.floor_divide(track.time, self._width), track.allocated[:, chosen], rows, columns)
+
+
+def bends(cells: Track, column: int, own: Floats | None = None) -> float:
+    """How much the rise of a cache's floor in these cells slows as a filling one's (see shape.slackens).
+
+    By itself: what the node's load slowed does not count. `own` [K] is the floor without what the nodes share, where
+    that is known.
+    """
+    known = np.isfinite(cells.allocated[:, column])
+    t, y = cells.time[known], cells.allocated[known, column]
+    own = y if own is None else own[known]
+    bent = max(slackens(t, y), slackens(t, own))
+    load = node_load(cells.active[known], column) if bent > 1.0 else None
+    if load is None:
+        return bent
+    begin = onset(t, own)
+    t, rise = t[begin:], own[begin:]
+    net = without_load(t, rise, load[begin:])
+    return bent if net is rise else min(bent, slackens(t, net))
 
 
 def jumps(y: Floats) -> Floats:

@@ -102,7 +102,7 @@ def is_over(t: Floats, y: Floats) -> bool:
     return bool((y[-1] - y[third]) / (t[-1] - t[third]) < OVER * (y[-1] - y[0]) / (t[-1] - t[0]))
 
 
-def slackens(t: Floats, y: Floats) -> float:
+def slackens(t: Floats, y: Floats, doubt: float = DOUBT) -> float:
     """How much the rise of y [K] bytes at t [K] seconds slows, as that of a filling cache; from 1 on it is no leak's.
 
     The rise's bend (see `bend`) from a twentieth of it to nineteen twentieths (what is flat from then on
@@ -124,7 +124,7 @@ def slackens(t: Floats, y: Floats) -> float:
     hours = float(t[-1] - t[0]) / HOUR
     if hours < 1.0:
         return (most - error) / BENT
-    return (most + DOUBT * error) / min(max(LEAST_BENT, BENT * hours / BENT_HOURS), LONG_BENT)
+    return (most + doubt * error) / min(max(LEAST_BENT, BENT * hours / BENT_HOURS), LONG_BENT)
 
 
 def bend(t: Floats, y: Floats) -> tuple[float, float]:

@@ -27,8 +27,10 @@ cache needs that the kernel can shrink; of a straight one what a part needs (see
 
 _WHOLE_DAY = 86400.0
 """Seconds; windows.DAY is from when on a span counts as one."""
-EVEN = 0.35
-"""Largest of the increments between the sixths of a rise that needs no second instant: beyond it may be a step."""
+EVEN, EVEN_RECLAIMABLE = 0.35, 0.3
+"""Largest of the increments between the sixths of a rise that needs no second instant: beyond it may be a step. With no
+more than the second, over a day and more, what the kernel can shrink is as sure as others: the files that a job reads
+fill it in some of its sixths."""
 
 
 def instants(start: float, end: float) -> tuple[float, ...]:
@@ -135,11 +137,14 @@ def _decided(rows: list[_Row], start: float, end: float, group: str, alone: Alon
 def _sure(row: Finding) -> bool:
     """Whether a finding is one at once; a fleet's needs a high score anyway.
 
-    What rose for some hours may be filling, whose bend shows in the next: nothing of that length is sure.
+    What rose for some hours may be filling, whose bend shows in the next: nothing of that length is sure, and of what
+    rose for one or two only what is known not to bend (see shape.slackens).
     """
     if row.node is None:
         return True
-    waits = SOME_HOURS <= float(row.evidence.get("window_seconds") or 0.0) < DAY
+    length = float(row.evidence.get("window_seconds") or 0.0)
+    bends = float(row.evidence.get("bend") or 0.0) > 1.0
+    waits = SOME_HOURS <= length < DAY or (bends and BRIEF <= length < SOME_HOURS)
     return not waits and is_sure(row.score, row.evidence, reclaimable=row.reclaimable)
 
 
@@ -148,7 +153,8 @@ def is_sure(score: float, evidence: Mapping[str, float | str | None], *, reclaim
     keys = ("window_seconds", "growth", "own_noise", "slab", "largest_step")
     length, growth, error, slab, step = (float(evidence.get(key) or 0.0) for key in keys)
     if reclaimable:
-        return step <= EVEN and score >= SURE_RECLAIMABLE
+        even = length >= DAY and step <= EVEN_RECLAIMABLE and score >= SURE
+        return even or (step <= EVEN and score >= SURE_RECLAIMABLE)
     if is_straight(length, growth, error, slab, step):
         return score >= SURE_STRAIGHT
     return step <= EVEN and score >= SURE

@@ -59,6 +59,16 @@ def test_the_same_growth_in_the_company_of_many_is_a_task() -> None:
     assert all(found.score < alone / 2 for found in judged(nodes).findings)
 
 
+def test_one_cache_more_counts_little_in_a_quarter_of_an_hour_and_each_further_one_more() -> None:
+    scores = []
+    for others in range(4):
+        nodes = short_fleet()
+        grow(nodes[1], levels(nodes[1])[2 : 3 + others], 0.5)
+        said = judged(nodes)
+        scores.append(max(row.score for row in (*said.findings, *said.watch) if row.cache == levels(nodes[1])[2]))
+    assert np.array(scores[:1]) / scores == pytest.approx([1.0, 1.25, 2.0, 3.25], rel=0.1)
+
+
 def test_what_drifts_upwards_beside_a_straight_rise_is_no_company() -> None:
     """Their correlation with it is about 0.8: under what a straight rise asks for, over what another one does."""
     nodes = short_fleet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings, Judgement
@@ -55,3 +56,38 @@ def test_a_leak_of_all_nodes_is_the_fleets_though_one_of_them_shows_it_weakly() 
         whole = [one for one in found if one.kind == "fleet" and one.cache == "constant-0"]
         assert sum(float(one.evidence["nodes_growing"] or 0.0) for one in whole) == count
         assert all(one.q_value == 0.0001 for one in whole)
+
+
+@pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (1.0, 10.0), (2.0, 20.0)])
+def test_more_requests_for_all_nodes_are_no_leak_of_the_fleet(hours: float, interval: float) -> None:
+    """What only the requests' caches do, not those of processes and files: a twelfth of all."""
+    for requests in (5, 1):
+        nodes = fleet(6, hours=hours, interval=interval, caches=60)
+        for number, node in enumerate(nodes):
+            rng = np.random.default_rng([7, number])
+            more = 1 + (0.5 + 0.1 * number) * (node.time - START) / (hours * 3600)
+            for index in range(requests):
+                noise = 1 + 0.005 * rng.standard_normal(len(node.time))
+                node.caches = {**node.caches, f"request-{index}": (1 + index) * MIB * more * noise}
+        end = START + hours * 3600
+        said = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+        if requests == 1:
+            assert [(one.kind, one.cache) for one in said.findings] == [("fleet", "request-0")]
+        else:
+            assert said.findings == ()
+            assert {one.evidence["not_passed"] for one in said.watch if one.kind == "fleet"} == {"load"}
+
+
+def test_a_day_in_which_many_caches_grow_everywhere_tells_less() -> None:
+    scores = []
+    for requests in (1, 5):
+        nodes = fleet(6, caches=60)
+        for number, node in enumerate(nodes):
+            rng = np.random.default_rng([8, number])
+            for index in range(requests):
+                noise = 0.05 * rng.standard_normal(len(node.time))
+                more = 1 + (node.time - START) / 86400 + noise
+                node.caches = {**node.caches, f"request-{index}": 4 * MIB * more}
+        said = judge(ArraySource(nodes), start=START, end=START + 86400, group=None, settings=AnalysisSettings())
+        scores.append(max(one.score for one in (*said.findings, *said.watch) if one.cache == "request-0"))
+    assert scores[1] == pytest.approx(scores[0] / 2, rel=0.2)

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.analysis.judge import judge
+from server.analysis.panel import make_panel
 from server.analysis.past import FEWEST_CELLS, STEP, TWO_SLABS, Past, by_chance, jumps
+from server.analysis.scan import scan
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.types import AnalysisSettings, Judgement
+from server.analysis.windows import Span
 from tests.analysis import naive
 from tests.analysis.series import MIB, START, ArraySource, Floats, Node, fleet
 
@@ -61,6 +64,24 @@ def test_a_few_steps_up_are_watched_until_chance_would_hardly_make_them() -> Non
     found = judged(nodes)
     assert not found.findings
     assert [(one.node, one.cache, one.evidence["not_passed"]) for one in found.watch] == [("n3", CACHE, "step")]
+
+
+def test_over_a_day_a_rise_of_which_one_sixth_makes_half_may_be_a_step() -> None:
+    for share, failed in ((0.55, True), (0.4, False)):
+        nodes = fleet(6)
+        time = nodes[2].time
+        edges = np.array([0, 8, 12, 24]) * HOUR
+        wide = np.interp(time, START + edges, np.array([0, 1 - share, 1 + share, 2]) * 8 * MIB)
+        nodes[2].caches = {**nodes[2].caches, CACHE: nodes[2].caches[CACHE] + wide}
+        tracks = make_tracks(list(ArraySource(nodes).window(START, START + DAY, 3600)))
+        span = Span(START, START + DAY, 3600.0, whole=True)
+        (sign,) = [
+            sign
+            for sign in scan(make_panel(tracks, span.width, AnalysisSettings()), span, Past(tracks, 3600.0)).signs
+            if (sign.track.node, sign.cache) == ("n3", CACHE)
+        ]
+        assert sign.score > 6
+        assert ("step" in sign.failed) == failed
 
 
 def level_of(*steps: float) -> Floats:

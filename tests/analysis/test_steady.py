@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,13 @@ SETTINGS = AnalysisSettings()
 
 
 def row(
-    cache: str, *also: str, failed: str | None = None, node: str | None = "n1", score: float = 7.0, lazy: bool = False
+    cache: str,
+    *also: str,
+    failed: str | None = None,
+    node: str | None = "n1",
+    score: float = 7.0,
+    lazy: bool = False,
+    evidence: Mapping[str, float] = {},
 ) -> Finding:
     return Finding(
         kind="outlier",
@@ -43,7 +50,7 @@ def row(
         reclaimable=lazy,
         aliases=(),
         summary="",
-        evidence={"not_passed": failed},
+        evidence={"not_passed": failed, **evidence},
     )
 
 
@@ -119,6 +126,27 @@ def test_what_the_kernel_can_shrink_must_be_surer() -> None:
 
     assert findings(row("a", score=SURE, lazy=True), row("b", score=SURE)) == {"b"}
     assert findings(row("a", score=SURE_RECLAIMABLE, lazy=True), row("b", score=SURE - 0.1)) == {"a"}
+
+
+def test_of_a_day_and_more_it_is_as_sure_if_it_is_even() -> None:
+    def sure(**evidence: float) -> bool:
+        one = row("a", score=SURE, lazy=True, evidence=evidence)
+        return bool(shown(Judgement(NOON - DAY, NOON, findings=(one,)), lambda a, b, _: Judgement(a, b))[0])
+
+    assert sure(window_seconds=23 * HOUR, largest_step=0.3)
+    assert not sure(window_seconds=23 * HOUR, largest_step=0.31)
+    assert not sure(window_seconds=8 * HOUR, largest_step=0.3)
+
+
+def test_a_rise_of_an_hour_or_two_that_may_bend_waits() -> None:
+    def sure(hours: float, **evidence: float) -> bool:
+        one = row("a", score=SURE, evidence={"window_seconds": hours * HOUR, **evidence})
+        return bool(shown(Judgement(NOON - DAY, NOON, findings=(one,)), lambda a, b, _: Judgement(a, b))[0])
+
+    assert sure(2, bend=0.9)
+    assert not sure(2, bend=1.1)
+    assert not sure(3, bend=0.9)
+    assert sure(0.9, bend=1.1)
 
 
 @pytest.mark.parametrize(
