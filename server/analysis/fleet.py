@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -82,6 +83,8 @@ def fleet_findings(
 ) -> tuple[list[Finding], list[Finding], set[tuple[str, str]]]:
     """The fleet's findings, what is only watched, and the (node, cache) pairs that they speak for.
 
+    A row that is only watched does not speak for nodes that are findings by themselves.
+
     FLEET_SHARE of the nodes that list a cache show its growth beyond the limit, or weakly and the median node surely.
     What fills on them, by the median of ASKED nodes, is watched, as is what many other caches do as well.
     """
@@ -89,6 +92,10 @@ def fleet_findings(
     findings: list[Finding] = []
     watch: list[Finding] = []
     covered: set[tuple[str, str]] = set()
+    found_alone: dict[str, set[str]] = defaultdict(set)
+    for sign in signs:
+        if not sign.failed and sign.score >= sign.limit:
+            found_alone[sign.cache].add(sign.track.node)
     for cache in sorted(grown):
         nodes = grown[cache]
         listed = len(listing.get(cache, nodes))  # what came between two readings is in no list of the first
@@ -105,11 +112,13 @@ def fleet_findings(
         grew = [nodes[name] for name in sorted(nodes)]
         if np.median([sign.rate - material_rate(sign.track, settings) for sign in grew]) < 0.0:
             continue
-        covered.update((node, cache) for node in nodes)
         found = _finding(cache, grew, listed, past, end, score, q)
         asked = grew[:: max(1, len(grew) // ASKED)]
         bent = np.median([past.bent(sign.track.node, sign.track.boot, cache) for sign in asked]) > 1.0
         many = short and np.median([sign.alongside for sign in grew]) >= MANY_MORE
+        # What is only watched must not hide a node that leaks beyond what all do.
+        leaking = found_alone[cache] if bent or many else set()
+        covered.update((node, cache) for node in nodes if node not in leaking)
         if bent or many:
             watch.append(replace(found, evidence={**found.evidence, "not_passed": "bends" if bent else "load"}))
         else:

@@ -232,8 +232,12 @@ def bends(cells: Track, column: int, own: Floats | None = None) -> float:
     """
     known = np.isfinite(cells.allocated[:, column])
     t, y = cells.time[known], cells.allocated[known, column]
-    own = y if own is None else own[known]
-    bent = max(slackens(t, y), slackens(t, own))
+    bent = slackens(t, y)
+    if own is None:
+        own = y
+    else:
+        own = own[known]
+        bent = max(bent, slackens(t, own))
     load = node_load(cells.active[known], column) if bent > 1.0 else None
     if load is None:
         return bent

@@ -60,13 +60,12 @@ DOUBTFUL = 2.0
 """Standard errors of a bend."""
 MOST_SLOWER = 2.0
 """What grew so many times faster just before a span is filling up, and slows."""
-SPEEDS_UP = 1.25
-"""The second half of a span over its first: what fills gets no faster again, as what follows the load does each day."""
 FILLS = 2.0
 """Times the bend that is most for a leak (see shape.slackens): so much is a cache's that fills."""
 COMPANY_WEIGHT = 0.25
 """Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day; in one
-under BRIEF so much times their square: one may rise by chance there, but many do on a node that takes up work."""
+under BRIEF, whatever the window, so much times their square: one may rise by chance there, but many do on a node that
+takes up work."""
 
 
 def _limit(span: Span, length: float, *, dayless: bool) -> float:
@@ -287,8 +286,6 @@ class _Signs:
             straight and one.length >= DAY
         )  # load that comes round again is not straight for days
         before = None if new else self._past.highest(*key, self._span.start)
-        late = float(sign.evidence["late_over_early"] or 0.0)
-        faster = not (new or self._span.ended) and late >= SPEEDS_UP
         lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
         gates = {
             "material": sign.excess / one.length < one.material,
@@ -304,7 +301,7 @@ class _Signs:
             t, y = self._past.series(*key)
             anew = restarted(y)
             levelled = len(y) > 0 and levels_off(t[anew:], y[anew:], rests=False)
-            gates["slowing"] = (earlier > MOST_SLOWER * growth or levelled) and not faster
+            gates["slowing"] = earlier > MOST_SLOWER * growth or levelled
         if self._span.ended:
             t, y = self._past.series(*key)
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth
@@ -315,13 +312,14 @@ class _Signs:
             gates["reclaimable"] = sign.score < LAZY_SCORE or _young(one) or not self._pressed(one, column)
         if sign.score >= LEAST_SCORE and not any(failed for name, failed in gates.items() if name != "material"):
             part = one.cells()
-            bent = 0.0 if faster else self._past.bent(*key)
+            bent = self._past.bent(*key)
             y = part.allocated[:, column]
             if not self._span.ended:
                 bent = max(bent, bends(part, column))
             if BRIEF <= one.length < SOME_HOURS:
                 sign.evidence["bend"] = slackens(part.time, y, DOUBTFUL)
-            one_step = one.length >= DAY and late < FASTER and float(sign.evidence["largest_step"] or 0.0) > UNEVEN
+            largest, late = (float(sign.evidence[name] or 0.0) for name in ("largest_step", "late_over_early"))
+            one_step = one.length >= DAY and late < FASTER and largest > UNEVEN
             gates["step"] = one_step or by_chance(y)
             gates |= {"bends": 1.0 < bent <= FILLS and one.length >= BRIEF, "fills": bent > FILLS}
         return tuple(name for name, failed in gates.items() if failed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.analysis.judge import judge
+from server.analysis.judge import judge, judge_alone
 from server.analysis.types import AnalysisSettings, Judgement
 from tests.analysis.series import MIB, START, ArraySource, Node, daily, fleet, rising
 
@@ -58,17 +58,22 @@ def test_a_leak_of_all_nodes_is_the_fleets_though_one_of_them_shows_it_weakly() 
         assert all(one.q_value == 0.0001 for one in whole)
 
 
+def busier(hours: float, interval: float, requests: int) -> list[Node]:
+    """On all nodes so many of 60 caches follow more and more requests, not those of processes and files."""
+    nodes = fleet(6, hours=hours, interval=interval, caches=60)
+    for number, node in enumerate(nodes):
+        rng = np.random.default_rng([7, number])
+        more = 1 + (0.5 + 0.1 * number) * (node.time - START) / (hours * 3600)
+        for index in range(requests):
+            noise = 1 + 0.005 * rng.standard_normal(len(node.time))
+            node.caches = {**node.caches, f"request-{index}": (1 + index) * MIB * more * noise}
+    return nodes
+
+
 @pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (1.0, 10.0), (2.0, 20.0)])
 def test_more_requests_for_all_nodes_are_no_leak_of_the_fleet(hours: float, interval: float) -> None:
-    """What only the requests' caches do, not those of processes and files: a twelfth of all."""
     for requests in (5, 1):
-        nodes = fleet(6, hours=hours, interval=interval, caches=60)
-        for number, node in enumerate(nodes):
-            rng = np.random.default_rng([7, number])
-            more = 1 + (0.5 + 0.1 * number) * (node.time - START) / (hours * 3600)
-            for index in range(requests):
-                noise = 1 + 0.005 * rng.standard_normal(len(node.time))
-                node.caches = {**node.caches, f"request-{index}": (1 + index) * MIB * more * noise}
+        nodes = busier(hours, interval, requests)
         end = START + hours * 3600
         said = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
         if requests == 1:
@@ -76,6 +81,16 @@ def test_more_requests_for_all_nodes_are_no_leak_of_the_fleet(hours: float, inte
         else:
             assert said.findings == ()
             assert {one.evidence["not_passed"] for one in said.watch if one.kind == "fleet"} == {"load"}
+
+
+@pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (1.0, 10.0), (2.0, 20.0)])
+def test_a_node_that_leaks_beside_more_requests_for_all_is_found(hours: float, interval: float) -> None:
+    nodes = busier(hours, interval, 5)
+    lost = 20 * MIB * (nodes[2].time - START) / (hours * 3600)
+    nodes[2].caches = {**nodes[2].caches, "request-0": nodes[2].caches["request-0"] + lost}
+    end = START + hours * 3600
+    said = judge_alone(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+    assert [(one.node, one.cache) for one in said.findings] == [("n3", "request-0")]
 
 
 def test_a_day_in_which_many_caches_grow_everywhere_tells_less() -> None:

@@ -11,7 +11,6 @@ from server.analysis.shape import shape_of, slackens
 from server.analysis.types import AnalysisSettings, Finding
 from server.simulator.families import FAMILIES, Terms
 from server.simulator.fleet import Fleet
-from tests.analysis import series
 from tests.analysis.series import Floats, ramp
 
 T = ramp(28) * 3000.0
@@ -119,23 +118,3 @@ def test_simulated_leaks_are_called_what_they_are(family: str, shape: str) -> No
     shapes = [one.shape for seed in (31124, 31224, 31324) for one in found(family, seed)]
     assert shapes.count(shape) >= 2  # type: ignore[arg-type] # a name
     assert set(shapes) <= {shape, "steady"}
-
-
-@pytest.mark.parametrize("hour", [28, 33, 44, 57])
-def test_a_leak_that_only_the_day_makes_is_named_at_every_hour(hour: int) -> None:
-    """Five peers; by night a seventh of the noon's requests."""
-    nodes = series.fleet(6, hours=60)
-    for number, node in enumerate(nodes):
-        rng = np.random.default_rng([9, number])
-        clock = (node.time - series.START) / 3600
-        load = 0.15 + 0.85 * np.exp(-0.5 * (((clock + 12) % 24 - 12) / 3.5) ** 2)
-        served = {f"served-{k}": (1 + k) * 4e6 * (load + 0.01 * rng.standard_normal(len(clock))) for k in range(10)}
-        node.caches = {**node.caches, **served}
-        if number == 2:
-            node.caches = {**node.caches, "lost": 5e6 + np.cumsum(load) * 2e5}
-        else:
-            node.caches = {**node.caches, "lost": np.full(len(clock), 5e6)}
-    end = series.START + hour * 3600
-    source = series.ArraySource(nodes)
-    judged = judge(source, start=end - 86400, end=end, group=None, settings=AnalysisSettings())
-    assert [(one.node, one.cache) for one in judged.findings] == [("n3", "lost")]
