@@ -19,7 +19,7 @@ Key = tuple[str, str, str]
 WATCH_SCORE, BRIEF_WATCH = 5.0, 3.5
 """Least score (see Sign.score) of a row in `watch`, and in windows under windows.BRIEF."""
 FILLING = frozenset({"bends", "fills"})
-SOFT = FILLING | {"peers", "reclaimable", "step", "stopped"}
+SOFT = FILLING | {"load", "peers", "reclaimable", "step", "stopped"}
 """Gates which a sign in `watch` need not have passed."""
 LIGHT = ("material",)
 """What a sure sign may have failed: it may matter together with its lockstep caches (see findings.gather)."""

@@ -13,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.fleet import RISE_SCORE, grown_alike, own_limit
+from server.analysis.company import MANY_MORE
+from server.analysis.fleet import ASKED, RISE_SCORE, grown_alike, own_limit
 from server.analysis.panel import material_rate
+from server.analysis.past import Past
 from server.analysis.peers import compare_to_peers
 from server.analysis.scan import COHORT_SHARE, COMPANY_WEIGHT, FLEET_SHARE, Sign
 from server.analysis.sentence import size
@@ -40,11 +42,13 @@ def split_cohorts(
     signs: Sequence[Sign],
     listing: Mapping[str, set[str]],
     coarse: Sequence[Track],
+    past: Past,
     settings: AnalysisSettings,
 ) -> tuple[list[Sign], list[Note]]:
     """Signs of caches that part the group in two, compared anew with the nodes that do not grow; a note on each.
 
-    `listing` are the nodes that list each cache, `coarse` cells of the group's nodes over the whole window.
+    `listing` are the nodes that list each cache, `coarse` cells of the group's nodes over the whole window. As of the
+    fleet's growth, what fills on the median of the nodes, or what many other caches do as well, is only watched.
     """
     newest = {track.node: track for track in coarse if track.last}
     found: list[Sign] = []
@@ -65,10 +69,19 @@ def split_cohorts(
         cohort = f"{len(growing)} of {listed} nodes grow" + (f": those with {kind}" if kind else "")
         anew = [_compared(sign, rates, errors, cohort, settings) for sign in growing]
         strong = [sign for sign in anew if not sign.failed]
-        found += strong
-        if strong:
+        found += strong if not (doubt := _doubt(growing, past)) else [replace(one, failed=doubt) for one in strong]
+        if strong and not doubt:
             notes.append(Note(None, f"group {group}: {cache}: {cohort}, the others stand still"))
     return found, notes
+
+
+def _doubt(growing: Sequence[Sign], past: Past) -> tuple[str, ...]:
+    """The gates that the cohort as a whole does not pass."""
+    asked = growing[:: max(1, len(growing) // ASKED)]
+    bent = np.median([past.bent(sign.track.node, sign.track.boot, sign.cache) for sign in asked]) > 1.0
+    short = any(sign.short for sign in growing)
+    many = short and np.median([sign.alongside for sign in growing]) >= MANY_MORE
+    return ("bends",) * bool(bent) + ("load",) * bool(many)
 
 
 def _rates(still: Sequence[Track], cache: str, like: Sign) -> tuple[Floats, Floats]:

@@ -10,38 +10,67 @@ from numpy.typing import NDArray
 from server.analysis.medians import midst
 from server.analysis.survey import Fit
 
-__all__ = ["company", "usual_company"]
+__all__ = ["MANY_MORE", "alongside", "company", "usual_company"]
 
 Floats = NDArray[np.float64]
 
 LIKENESS, CLOSELY, SHARE, LEAST = 0.7, 0.95, 0.4, 4 * 4096.0
 """What grows with one: correlation of the floors, and with a straight one, share of its growth over level, bytes."""
+AS_MANY = 1.15
+"""What grows by as many objects, within so many times, is of the same things: a descriptor is an object in each of five
+caches, a process in a dozen."""
+MANY_MORE = 3
+"""Other caches that rise along with one: over less than a day that is more work."""
 
 
 def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> int:
     """How many other caches of the node grew with this one: along its curve, by a like share of their level or more.
 
-    A leak is alone, or nearly (its lockstep caches); a task that starts, a backup, a surge of requests moves many.
-    `usual` [C] is what each grew by over its level on the peers meanwhile, at least 0: what all do is no company.
+    A leak is alone, or nearly; a task that starts, a backup, a surge of requests moves many.
+    `usual` [C] is what each grew by over its level on the peers meanwhile, at least 0: what all do is no company. What
+    grows by as many objects is none either: work moves each cache in proportion to what it held, one leak's lockstep
+    caches hold as many objects more.
     """
-    like = one.curves().like(one.cells().allocated[:, column]) >= (CLOSELY if straight else LIKENESS)
-    with_it = _rises(one, like, usual, _share(one, column, usual))
+    like = one.curves().like(one.cells().allocated[:, column])
+    with_it = _rises(one, like >= (CLOSELY if straight else LIKENESS), usual, _share(one, column, usual))
+    objects = (one.last - one.first) / one.sizes
+    least, most = objects[column] / AS_MANY, objects[column] * AS_MANY
+    return int((with_it & ~((like >= CLOSELY) & (least <= objects) & (objects <= most))).sum())
+
+
+def alongside(one: Fit, column: int) -> int:
+    """How many other caches of the node grew along this one's curve by a like share of their level or more, in all.
+
+    For caches that many nodes show growing: which of the others belong to a leak of all nodes is not told.
+    """
+    usual = np.zeros(len(one.first))
+    with_it = _rises(
+        one, one.curves().like(one.cells().allocated[:, column]) >= LIKENESS, usual, _share(one, column, usual)
+    )
     with_it[column] = False
     return int(with_it.sum())
 
 
 def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit], *, straight: bool = False) -> float:
-    """How many caches of the median peer rise along this one's curve so much, by chance. Arguments as above."""
+    """How many caches of the median peer rise along this one's curve so much, by chance. Arguments as above.
+
+    Peers on which the cache itself does so may be at the same work: the others tell, if there are any.
+    """
     part = one.cells()
     y = part.allocated[:, column]
-    known, share, counts = np.isfinite(y), _share(one, column, usual), []
-    place = one.track.index
+    known, share = np.isfinite(y), _share(one, column, usual)
+    place, name = one.track.index, one.track.names[column]
+    apart: list[int] = []
+    along: list[int] = []
     for peer in peers:
         curve = np.interp(peer.cells().time, part.time[known], y[known])
         like, own = peer.curves().like(curve) >= (CLOSELY if straight else LIKENESS), usual
         if peer.track.names is not one.track.names:
             own = np.array([usual[place[name]] if name in place else 0.0 for name in peer.track.names])
-        counts.append(int(_rises(peer, like, own, share).sum()))
+        rises = _rises(peer, like, own, share)
+        too = name in peer.track.index and bool(rises[peer.track.index[name]])
+        (along if too else apart).append(int(rises.sum()))
+    counts = apart or along
     return midst(np.array(counts, dtype=np.float64)) if counts else 0.0
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from server.analysis.company import MANY_MORE
 from server.analysis.exhaust import exhausts_at
 from server.analysis.fdr import chance, q_values
 from server.analysis.follow import node_load
@@ -20,15 +21,13 @@ from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
 from server.analysis.types import AnalysisSettings, Finding
 
-__all__ = ["RISE_SCORE", "fleet_findings", "grown_alike", "own_limit"]
+__all__ = ["ASKED", "RISE_SCORE", "fleet_findings", "grown_alike", "own_limit"]
 
 SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
 more, which may be nothing but that rise."""
 WEAK, SURELY = 1 / 3, 2.0
 """Of its least score: a node's growth that counts for the fleet's if the median node's is so many times beyond it."""
-MANY_MORE = 3
-"""Other caches that rise along with one on the median node: over less than a day that is more work for all."""
 ASKED = 8
 """Nodes, about, that are asked whether their cache fills."""
 HARMLESS = frozenset({"peers", "material"})

@@ -175,7 +175,7 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     for names, nodes in layouts.items():
         for cache in names:
             listing.setdefault(cache, set()).update(nodes)
-    parted, parts = split_cohorts(group.name, signs, listing, group.coarse, settings)
+    parted, parts = split_cohorts(group.name, signs, listing, group.coarse, group.past, settings)
     better = {(sign.track.node, sign.cache) for sign in parted}
     signs = [sign for sign in signs if (sign.track.node, sign.cache) not in better] + parted
     # A hasty part needs a score that no chance reaches: it makes no other sign likelier, nor less likely.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from server.analysis.bench import Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
-from server.analysis.company import company, usual_company
+from server.analysis.company import MANY_MORE, alongside, company, usual_company
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
@@ -267,7 +267,7 @@ class _Signs:
             excess,
             score,
             short,
-            company(one, column, np.zeros(len(track.names))) if always else 0,
+            alongside(one, column) if always else 0,
             dayless,
             evidence=evidence,
         )
@@ -292,6 +292,7 @@ class _Signs:
             "seen before": before is not None and after - before < 0.3 * growth,
             "node": sign.removed > MOST_NODE * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
+            "load": sign.short and float(sign.evidence["company"] or 0.0) >= MANY_MORE,
         }
         if not self._span.ended and LEAST_SCORE <= sign.score < (math.inf if sign.short else OVER_SCORE):
             part = one.cells()

@@ -98,6 +98,8 @@ class Fit:
     """[C] growth over level; NaN where there is no level."""
     swing: Floats
     """[C] how far each cache moved within the span, relative to its level."""
+    sizes: Floats
+    """[C] bytes of each cache's objects."""
     material: float
     """Bytes a second below which growth does not matter on this node."""
 
@@ -158,6 +160,7 @@ class Survey:
             self.last[row, place],
             self.relative[row, place],
             self.swing[row, place],
+            self.panel.sizes[row, place],
             float(self.panel.material[row]),
         )
 

@@ -105,3 +105,27 @@ def test_the_order_of_nodes_does_not_matter() -> None:
     expected = judged(nodes)
     order = np.random.default_rng(1).permutation(10)
     assert judged([nodes[k] for k in order]) == expected
+
+
+def test_a_part_on_which_a_cache_fills_is_watched() -> None:
+    nodes = fleet(8)
+    for node in nodes[:5]:
+        filled = 40 * MIB * (1 - np.exp(-(node.time - START) / (11 * 3600)))
+        node.caches = {**node.caches, CACHE: node.caches[CACHE] + filled}
+    found = judged(nodes)
+    assert (found.findings, notes(found)) == ((), [])
+    assert {one.node for one in found.watch if one.evidence["not_passed"] == "bends"} == {f"n{k}" for k in range(1, 6)}
+
+
+@pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (2.0, 20.0)])
+def test_a_part_that_has_more_work_is_watched(hours: float, interval: float) -> None:
+    nodes = fleet(6, hours=hours, interval=interval, caches=60)
+    for number, node in enumerate(nodes):
+        rng, passed = np.random.default_rng(number), (node.time - START) / (hours * 3600)
+        more = 1 + (0.6 * passed if number < 4 else 0.0 * passed)
+        held = {f"request-{k}": (10 + k) * MIB * more * (1 + 0.004 * rng.standard_normal(len(more))) for k in range(10)}
+        node.caches = {**node.caches, **held}
+    end = START + hours * 3600
+    found = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+    assert found.findings == ()
+    assert {one.node for one in found.watch if one.evidence["not_passed"] == "load"} == {"n1", "n2", "n3", "n4"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.company import LEAST, LIKENESS, SHARE, company
+from server.analysis.company import AS_MANY, CLOSELY, LEAST, LIKENESS, SHARE, company
 from server.analysis.judge import judge
 from server.analysis.panel import make_panel
 from server.analysis.survey import survey
@@ -131,13 +131,14 @@ def test_company_is_counted_as_by_hand(seed: int, caches: int, share: float) -> 
     beyond = {name: gain[name] / first[name] - usual[name] for name in series}
     ordered = np.array([usual[name] for name in one.track.names])
     for name, held in series.items():
-        by_hand = sum(
-            correlation(held.tolist(), series[other].tolist()) >= LIKENESS
-            and gain[other] >= LEAST
-            and beyond[other] >= SHARE * max(0.0, beyond[name])
-            for other in series
-            if other != name and len(set(series[other])) > 1 and len(set(held)) > 1
-        )
+        by_hand = 0
+        for other, beside in series.items():
+            if other == name or len(set(beside)) == 1 or len(set(held)) == 1:
+                continue
+            like = correlation(held.tolist(), beside.tolist())
+            same = like >= CLOSELY and gain[name] / AS_MANY <= gain[other] <= gain[name] * AS_MANY
+            rises = gain[other] >= LEAST and beyond[other] >= SHARE * max(0.0, beyond[name])
+            by_hand += like >= LIKENESS and rises and not same
         assert company(one, one.track.index[name], ordered) == pytest.approx(by_hand)
 
 
@@ -153,3 +154,44 @@ def test_what_as_many_caches_of_the_peers_do_is_no_company(hours: float, company
     rows = judgement.findings + judgement.watch
     found = [one for one in rows if (one.node, one.cache) == ("n2", levels(nodes[1])[2])]
     assert [one.evidence["company"] for one in found] == [company]
+
+
+HOURS = 2.0
+
+
+def work(node: Node, factor: float) -> None:
+    """Ten caches of objects of 256 bytes and more that hold in proportion to what a node has to do: so many times more
+    at the end."""
+    rng = np.random.default_rng(int(node.name[1:]))
+    passed = (node.time - START) / (HOURS * 3600)
+    sizes = {f"request-{k}": 256 * (1 + k % 4) for k in range(10)}
+    node.sizes = {**node.sizes, **sizes}
+    for number, name in enumerate(sizes):
+        more = 1 + (factor - 1) * rng.uniform(0.8, 1.2) * passed
+        held = (4 + 3 * number) * MIB * more * (1 + 0.004 * rng.standard_normal(len(passed)))
+        node.caches = {**node.caches, name: held}
+
+
+@pytest.mark.parametrize("busier", [1, 2, 3])
+def test_what_many_caches_of_a_few_nodes_do_in_proportion_is_work(busier: int) -> None:
+    """Peers at the same work do not show what rises by chance."""
+    nodes = make_fleet(7, hours=HOURS, interval=20, caches=60)
+    for number, node in enumerate(nodes):
+        work(node, 1.6 if number < busier else 1.0)
+    said = judge(ArraySource(nodes), start=START, end=START + HOURS * 3600, group=None, settings=AnalysisSettings())
+    assert said.findings == ()
+    named = {row.node for row in said.watch if "load" in str(row.evidence["not_passed"])}
+    assert named == {f"n{number + 1}" for number in range(busier)}
+
+
+def test_caches_that_grow_by_as_many_objects_are_one_leaks() -> None:
+    """Descriptors never closed: each is an object in five caches, and all five may have held as little before."""
+    sizes = {"filp": 256, "sock_inode_cache": 832, "TCP": 2368, "eventpoll_epi": 128, "lsm_file_cache": 24}
+    nodes = make_fleet(4, hours=HOURS, interval=20, caches=60)
+    for number, node in enumerate(nodes):
+        opened = 4000 + (4000 * (node.time - START) / (HOURS * 3600) if number == 1 else 0.0 * node.time)
+        node.sizes = {**node.sizes, **sizes}
+        node.caches = {**node.caches, **{name: size * opened for name, size in sizes.items()}}
+    said = judge(ArraySource(nodes), start=START, end=START + HOURS * 3600, group=None, settings=AnalysisSettings())
+    assert [(one.node, one.cache, one.evidence["company"]) for one in said.findings] == [("n2", "TCP", 0)]
+    assert {one.cache for one in said.findings[0].also} == set(sizes) - {"TCP"}
