@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.lockstep import LIKENESS as IN_LOCKSTEP
 from server.analysis.medians import midst
 from server.analysis.survey import Fit
 
 __all__ = ["MANY_MORE", "alongside", "company", "usual_company"]
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 LIKENESS, CLOSELY, SHARE, LEAST = 0.7, 0.95, 0.4, 4 * 4096.0
 """What grows with one: correlation of the floors, and with a straight one, share of its growth over level, bytes."""
@@ -20,22 +22,23 @@ AS_MANY = 1.15
 """What grows by as many objects, within so many times, is of the same things: a descriptor is an object in each of five
 caches, a process in a dozen."""
 MANY_MORE = 3
-"""Other caches that rise along with one: over less than a day that is more work."""
+"""Other caches that rise along with one: over less than a day that is more work. What the kernel can shrink does not
+count for this: after a boot it fills beside everything."""
 
 
-def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> int:
-    """How many other caches of the node grew with this one: along its curve, by a like share of their level or more.
+def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> Bools:
+    """[C] which other caches of the node grew with this one: along its curve, by a like share of their level or more.
 
     A leak is alone, or nearly; a task that starts, a backup, a surge of requests moves many.
     `usual` [C] is what each grew by over its level on the peers meanwhile, at least 0: what all do is no company. What
-    grows by as many objects is none either: work moves each cache in proportion to what it held, one leak's lockstep
+    grows in lockstep by as many objects is none either: work moves each cache in proportion to what it held, one leak's
     caches hold as many objects more.
     """
     like = one.curves().like(one.cells().allocated[:, column])
     with_it = _rises(one, like >= (CLOSELY if straight else LIKENESS), usual, _share(one, column, usual))
     objects = (one.last - one.first) / one.sizes
     least, most = objects[column] / AS_MANY, objects[column] * AS_MANY
-    return int((with_it & ~((like >= CLOSELY) & (least <= objects) & (objects <= most))).sum())
+    return np.asarray(with_it & ~((like >= IN_LOCKSTEP) & (least <= objects) & (objects <= most)))
 
 
 def alongside(one: Fit, column: int) -> int:
@@ -82,6 +85,6 @@ def _beyond(one: Fit, usual: Floats) -> Floats:
     return np.asarray((one.last - one.first) / np.maximum(one.first, 1.0) - usual)
 
 
-def _rises(one: Fit, like: NDArray[np.bool_], usual: Floats, share: float) -> NDArray[np.bool_]:
+def _rises(one: Fit, like: NDArray[np.bool_], usual: Floats, share: float) -> Bools:
     rises = like & (one.last - one.first >= LEAST) & (_beyond(one, usual) >= share)
     return np.asarray(rises)

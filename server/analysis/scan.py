@@ -227,7 +227,9 @@ class _Signs:
         short, dayless = bool(weighed.short[k]), self._past.length < DAY
         slab, largest = (float(candidates.measures[name][k]) for name in ("slab", "largest_step"))
         straight = is_straight(length, growth, error, slab, largest)
-        with_it = self._company(one, column, chosen, straight=straight) if short and score >= LEAST_SCORE else 0.0
+        with_it, busy = 0.0, 0.0
+        if short and score >= LEAST_SCORE:
+            with_it, busy = self._company(one, column, chosen, straight=straight)
         doubt = 1.0 + COMPANY_WEIGHT * (with_it**2 if length < BRIEF else with_it)
         score /= doubt
         evidence: dict[str, float | str | None] = {
@@ -271,10 +273,10 @@ class _Signs:
             dayless,
             evidence=evidence,
         )
-        sign.failed = self._failed(sign, one, column, straight=straight)
+        sign.failed = self._failed(sign, one, column, straight=straight, busy=busy >= MANY_MORE)
         return sign
 
-    def _failed(self, sign: Sign, one: Fit, column: int, *, straight: bool) -> tuple[str, ...]:
+    def _failed(self, sign: Sign, one: Fit, column: int, *, straight: bool, busy: bool) -> tuple[str, ...]:
         """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth."""
         if sign.score < LEAST_SCORE and not self._span.of_all:
             return ("score",)
@@ -292,7 +294,7 @@ class _Signs:
             "seen before": before is not None and after - before < 0.3 * growth,
             "node": sign.removed > MOST_NODE * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
-            "load": sign.short and float(sign.evidence["company"] or 0.0) >= MANY_MORE,
+            "load": busy,
         }
         if not self._span.ended and LEAST_SCORE <= sign.score < (math.inf if sign.short else OVER_SCORE):
             part = one.cells()
@@ -343,17 +345,19 @@ class _Signs:
         least = limits[min(place + _young(one), 2)]
         return self._nodes > 1 and sign.score >= least
 
-    def _company(self, one: Fit, column: int, chosen: Indices, *, straight: bool) -> float:
+    def _company(self, one: Fit, column: int, chosen: Indices, *, straight: bool) -> tuple[float, float]:
         """How many other caches of the node grew with it, beyond those that do so by chance on the median peer.
 
-        In a brief window there is no telling chance.
+        And how many of those that the kernel cannot shrink. In a brief window there is no telling chance.
         """
         usually = self._usually(one, chosen)
-        with_it = company(one, column, usually, straight=straight)
+        others = company(one, column, usually, straight=straight)
+        with_it, firm = int(others.sum()), int((others & ~one.track.reclaimable).sum())
         if not with_it or one.length < BRIEF:
-            return float(with_it)
+            return float(with_it), float(firm)
         some = [self._fit(row) for row in self._bench.peers[chosen[:: max(1, len(chosen) // MOST_ASKED)]].tolist()]
-        return max(with_it - usual_company(one, column, usually, some, straight=straight), 0.0)
+        chance = usual_company(one, column, usually, some, straight=straight)
+        return max(with_it - chance, 0.0), max(firm - chance, 0.0)
 
     def _usually(self, one: Fit, chosen: Indices) -> Floats:
         """What each cache of a node grew by over its level on the median peer; no less than 0."""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.company import AS_MANY, CLOSELY, LEAST, LIKENESS, SHARE, company
+from server.analysis.company import AS_MANY, LEAST, LIKENESS, MANY_MORE, SHARE, company
 from server.analysis.judge import judge
+from server.analysis.lockstep import LIKENESS as IN_LOCKSTEP
 from server.analysis.panel import make_panel
 from server.analysis.survey import survey
 from server.analysis.tracks import make_tracks
@@ -136,10 +137,10 @@ def test_company_is_counted_as_by_hand(seed: int, caches: int, share: float) -> 
             if other == name or len(set(beside)) == 1 or len(set(held)) == 1:
                 continue
             like = correlation(held.tolist(), beside.tolist())
-            same = like >= CLOSELY and gain[name] / AS_MANY <= gain[other] <= gain[name] * AS_MANY
+            same = like >= IN_LOCKSTEP and gain[name] / AS_MANY <= gain[other] <= gain[name] * AS_MANY
             rises = gain[other] >= LEAST and beyond[other] >= SHARE * max(0.0, beyond[name])
             by_hand += like >= LIKENESS and rises and not same
-        assert company(one, one.track.index[name], ordered) == pytest.approx(by_hand)
+        assert company(one, one.track.index[name], ordered).sum() == by_hand
 
 
 @pytest.mark.parametrize(("hours", "company"), [(0.25, 2.0), (2.0, 0.0)])
@@ -195,3 +196,18 @@ def test_caches_that_grow_by_as_many_objects_are_one_leaks() -> None:
     said = judge(ArraySource(nodes), start=START, end=START + HOURS * 3600, group=None, settings=AnalysisSettings())
     assert [(one.node, one.cache, one.evidence["company"]) for one in said.findings] == [("n2", "TCP", 0)]
     assert {one.cache for one in said.findings[0].also} == set(sizes) - {"TCP"}
+
+
+def test_file_caches_that_fill_beside_a_leak_are_no_work() -> None:
+    nodes = make_fleet(5, hours=HOURS, interval=20, caches=60)
+    passed = (nodes[1].time - START) / (HOURS * 3600)
+    files = [f"inode-{k}" for k in range(10)]
+    for node in nodes:
+        node.reclaimable = {**node.reclaimable, **dict.fromkeys(files, True)}
+        more = passed if node is nodes[1] else 0.0 * passed
+        node.caches = {**node.caches, **{name: (4 + k) * MIB * (1 + more) for k, name in enumerate(files)}}
+    grow(nodes[1], levels(nodes[1])[2:3], 1.0, until=HOURS * 3600)
+    said = judge(ArraySource(nodes), start=START, end=START + HOURS * 3600, group=None, settings=AnalysisSettings())
+    (found,) = [one for one in said.findings if not one.reclaimable]
+    assert (found.node, found.cache) == ("n2", levels(nodes[1])[2])
+    assert float(found.evidence["company"] or 0.0) > MANY_MORE
