@@ -13,8 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from server.analysis.company import MANY_MORE
-from server.analysis.fleet import ASKED, RISE_SCORE, grown_alike, own_limit
+from server.analysis.fleet import RISE_SCORE, failed_by_all, grown_alike, own_limit
 from server.analysis.panel import material_rate
 from server.analysis.past import Past
 from server.analysis.peers import compare_to_peers
@@ -69,19 +68,11 @@ def split_cohorts(
         cohort = f"{len(growing)} of {listed} nodes grow" + (f": those with {kind}" if kind else "")
         anew = [_compared(sign, rates, errors, cohort, settings) for sign in growing]
         strong = [sign for sign in anew if not sign.failed]
-        found += strong if not (doubt := _doubt(growing, past)) else [replace(one, failed=doubt) for one in strong]
-        if strong and not doubt:
+        failed = failed_by_all(growing, past)
+        found += [replace(one, failed=failed) for one in strong]
+        if strong and not failed:
             notes.append(Note(None, f"group {group}: {cache}: {cohort}, the others stand still"))
     return found, notes
-
-
-def _doubt(growing: Sequence[Sign], past: Past) -> tuple[str, ...]:
-    """The gates that the cohort as a whole does not pass."""
-    asked = growing[:: max(1, len(growing) // ASKED)]
-    bent = np.median([past.bent(sign.track.node, sign.track.boot, sign.cache) for sign in asked]) > 1.0
-    short = any(sign.short for sign in growing)
-    many = short and np.median([sign.alongside for sign in growing]) >= MANY_MORE
-    return ("bends",) * bool(bent) + ("load",) * bool(many)
 
 
 def _rates(still: Sequence[Track], cache: str, like: Sign) -> tuple[Floats, Floats]:

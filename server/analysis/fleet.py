@@ -21,7 +21,7 @@ from server.analysis.shape import onset, shape_of
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
 from server.analysis.types import AnalysisSettings, Finding
 
-__all__ = ["ASKED", "RISE_SCORE", "fleet_findings", "grown_alike", "own_limit"]
+__all__ = ["RISE_SCORE", "failed_by_all", "fleet_findings", "grown_alike", "own_limit"]
 
 SHORT_FLEET_SCORE, RISE_SCORE, RISE = 12.0, 30.0, 3 * 3600.0
 """Over a span that holds no whole day all nodes share the day's rise, so more is asked; most over so many seconds and
@@ -112,17 +112,27 @@ def fleet_findings(
         if np.median([sign.rate - material_rate(sign.track, settings) for sign in grew]) < 0.0:
             continue
         found = _finding(cache, grew, listed, past, end, score, q)
-        asked = grew[:: max(1, len(grew) // ASKED)]
-        bent = np.median([past.bent(sign.track.node, sign.track.boot, cache) for sign in asked]) > 1.0
-        many = short and np.median([sign.alongside for sign in grew]) >= MANY_MORE
+        failed = failed_by_all(grew, past)
         # What is only watched must not hide a node that leaks beyond what all do.
-        leaking = found_alone[cache] if bent or many else set()
+        leaking = found_alone[cache] if failed else set()
         covered.update((node, cache) for node in nodes if node not in leaking)
-        if bent or many:
-            watch.append(replace(found, evidence={**found.evidence, "not_passed": "bends" if bent else "load"}))
+        if failed:
+            watch.append(replace(found, evidence={**found.evidence, "not_passed": ", ".join(failed)}))
         else:
             findings.append(found)
     return findings, watch, covered
+
+
+def failed_by_all(signs: Sequence[Sign], past: Past) -> tuple[str, ...]:
+    """The gates that the growth of one cache on many nodes does not pass on the median of them.
+
+    `bends`: by ASKED of the nodes it fills. `load`: over less than a day other caches rise along with it.
+    """
+    asked = signs[:: max(1, len(signs) // ASKED)]
+    bent = np.median([past.bent(sign.track.node, sign.track.boot, sign.cache) for sign in asked]) > 1.0
+    short = any(sign.short for sign in signs)
+    many = short and np.median([sign.alongside for sign in signs]) >= MANY_MORE
+    return tuple(name for name, failed in (("bends", bent), ("load", many)) if failed)
 
 
 def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: float, score: float, q: float) -> Finding:
