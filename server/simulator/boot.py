@@ -144,7 +144,7 @@ def _wanted(spec: NodeSpec, stretch: Stretch, models: Sequence[CacheModel], load
             rest = spec.size * level[at] * settled * _followed(model, load)
         wanted[:, index] = rest * swing[:, at] * (1 + tenants[:, at])
     for change in spec.changes:
-        moved = _moved(change, time, stretch.start)
+        moved = _moved(change, time, stretch.start, load.factors["net"])
         for index in [i for i, m in enumerate(models) if m.name in change.caches]:
             wanted[:, index] = wanted[:, index] * (1 + (change.ratio - 1) * moved) + change.objects * moved
     return wanted
@@ -179,9 +179,13 @@ def _filled(spec: NodeSpec, stretch: Stretch, model: CacheModel, level: float, l
     return path
 
 
-def _moved(change: Change, time: Floats, start: float) -> Floats:
-    """[T] from 0 before a change to 1 after it."""
-    done = (time - start - change.at * HOUR) / (max(change.over, 1e-3) * HOUR)
+def _moved(change: Change, time: Floats, start: float, work: Floats) -> Floats:
+    """[T] from 0 before a change to 1 after it; `work` [T] is the node's load."""
+    begun = start + change.at * HOUR
+    since = time - begun
+    if change.with_load:
+        since = np.cumsum(work * np.diff(np.maximum(time, begun), prepend=begun))
+    done = since / (max(change.over, 1e-3) * HOUR)
     if change.saturating:
         moved = np.where(done > 0, 1 - np.exp(-3 * np.maximum(done, 0.0)), 0.0)
     else:

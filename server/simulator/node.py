@@ -36,6 +36,8 @@ class Change:
     until: float | None = None
     saturating: bool = False
     """Fast first, then ever slower, as a cache fills to its limit; else in a straight line."""
+    with_load: bool = False
+    """`over` counts hours of ordinary network work, so that it goes faster by day."""
 
 
 @dataclass(frozen=True, slots=True)

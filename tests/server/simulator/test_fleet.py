@@ -161,6 +161,20 @@ def test_a_change_lasts_until_it_ends(saturating: bool) -> None:  # noqa: FBT001
     assert changed[90] - plain[90] > 40_000 * 128
 
 
+def test_what_fills_with_the_load_is_quick_by_day_and_ends_at_the_same_level() -> None:
+    """Under the name of a cache that stands still; the day's load is least at 03:00 and greatest at 15:00."""
+    change = Change(("RAW",), 0.0, objects=50_000, over=30.0, saturating=True)
+    node = NodeSpec("n", depth=0.9, weekend=1.0)
+    by_clock, by_load = (
+        allocated(fleet_of(replace(node, changes=(one,)), hours=96.0, interval=600.0).record("n")[0], "RAW")
+        for one in (change, replace(change, with_load=True))
+    )
+    first = by_load[24] - by_load[0]
+    assert first < 0.5 * (by_clock[24] - by_clock[0])
+    assert by_load[84] - by_load[60] > 1.5 * first
+    assert by_load[-1] == pytest.approx(by_clock[-1], rel=0.02)
+
+
 def test_memory_falls_as_the_leak_eats_it() -> None:
     leak = Leak(("n",), "task_struct", 100_000_000.0)
     (healthy,), (leaking,) = fleet_of(NodeSpec("n")).record("n"), fleet_of(NodeSpec("n"), leak).record("n")
