@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.follow import by_load, node_load
 from server.analysis.panel import Panel
 from server.analysis.survey import BLOCKS, DAY_LOST, FEWEST_SLABS, LARGEST, MOST_LOST, RISING, Part, Survey
+from server.analysis.tracks import Track
 from server.analysis.trend import Trend, fit, floors, quantum, steps
 from server.analysis.windows import BRIEF
 
@@ -93,6 +95,10 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
         "slowing": spread.late < (0.6 if surveyed.span.ended else 0.4),
         "falls back": spread.drawdown > (DAY_LOST if surveyed.full else MOST_LOST) * trend.growth,
     }
+    if surveyed.full:
+        for k in np.flatnonzero(gates["slowing"] & ~gates["step"] & ~gates["falls back"]).tolist():
+            row, name = int(part.rows[chosen[k]]), surveyed.panel.names[part.columns[chosen[k]]]
+            gates["slowing"][k] = not _by_load(surveyed.fit(row).cells(), name, y[:, k])
     measures = {
         "slab": np.minimum(slab, _usual_slabs(surveyed.panel, part.rows[chosen], part.columns[chosen])),
         "largest_step": spread.largest,
@@ -104,6 +110,12 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     if len(passed):
         rows, columns = part.rows[chosen], part.columns[chosen]
         yield Candidates(part, chosen, rows, columns, trend, slab, measures).take(passed)
+
+
+def _by_load(cells: Track, cache: str, y: Floats) -> bool:
+    """Whether the floor y [K] of a node's cache, in these cells of it, rises by its load (see follow.by_load)."""
+    load = node_load(cells.active, cells.index[cache]) if np.isfinite(y).all() else None
+    return load is not None and by_load(cells.time, y, load)
 
 
 def _brief(part: Part) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["follows", "node_load", "without_load"]
+from server.analysis.trend import drawdown
+from server.analysis.windows import DAY
+
+__all__ = ["by_load", "follows", "node_load"]
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +24,8 @@ FOLLOWS, SHARE = 0.7, 0.5
 IDLE, AT_WORK, MOST_IDLE = 0.1, 0.7, 0.15
 """What grows at under a tenth of its mean rate while the node is at work, for more than this share of the time, stopped
 or comes in stairs."""
+ODD, OWN_BEND, FALLS = 0.3, 0.05, 0.05
+"""See by_load: shares of what strays from a straight line, and of the rise."""
 
 
 def node_load(active: Floats, column: int) -> Floats | None:
@@ -68,24 +73,23 @@ def follows(t: Floats, y: Floats, load: Floats) -> bool:
     return common / norm >= FOLLOWS and common / power >= SHARE
 
 
-def without_load(t: Floats, y: Floats, load: Floats) -> Floats:
-    """The rise of y [K] at t [K] less what its rate follows of `load` [K]; the same where it follows it too little.
+def by_load(t: Floats, y: Floats, load: Floats) -> bool:
+    """Whether y [K] at t [K] seconds slows by `load` [K] alone, and not by itself as a cache does that fills.
 
-    Least squares of the rate by a parabola in time and the load together: what slows by itself, as a cache that fills,
-    still does.
+    Least squares by a parabola in time and by what the load adds up to, at once: of what strays from a straight line
+    this must leave little, and the parabola must be about straight, by shape.bend's measure. What falls on the way, as
+    with sessions that end, is no leak. False over less than a day: half of one falls as what fills slows.
     """
-    if len(t) < FEWEST_CELLS or t[-1] - t[0] < SHORTEST:
-        return y
-    seconds, middle, busy = np.diff(t), (t[1:] + t[:-1]) / 2, (load[1:] + load[:-1]) / 2
-    rate, beside = (
-        v - np.polyval(np.polyfit(middle - t[0], v, 2), middle - t[0]) for v in (np.diff(y) / seconds, busy)
-    )
-    power, common = float((beside**2).sum()), float((rate * beside).sum())
-    norm = float(np.sqrt((rate**2).sum() * power))
-    if norm <= 0 or common < FOLLOWS * norm:
-        return y
-    more = np.cumsum((busy - np.average(busy, weights=seconds)) * seconds)
-    return np.asarray(y - common / power * np.concatenate([[0.0], more]))
+    if len(t) < FEWEST_CELLS or t[-1] - t[0] < DAY:
+        return False
+    share = (t - t[0]) / (t[-1] - t[0])
+    work = np.concatenate([[0.0], np.cumsum(np.diff(share) * (load[1:] + load[:-1]) / 2)])
+    parts = np.stack([np.ones_like(t), share, work / work[-1], share**2], axis=1)
+    by_clock, by_all = (np.linalg.lstsq(some, y, rcond=None)[0] for some in (parts[:, :2], parts))
+    fitted, rise = parts @ by_all, float(by_all[1:].sum())
+    left, uneven = ((y - fitted) ** 2).sum(), ((y - parts[:, :2] @ by_clock) ** 2).sum()
+    told = by_all[2] > 0 and left <= ODD**2 * uneven
+    return bool(told and abs(by_all[3]) / 4 <= OWN_BEND * rise and drawdown(fitted[:, None])[0] <= FALLS * rise)
 
 
 def _detrended(t: Floats, y: Floats) -> Floats:

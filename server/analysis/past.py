@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.factors import Moving
-from server.analysis.follow import node_load, without_load
+from server.analysis.follow import by_load, node_load
 from server.analysis.medians import middle
-from server.analysis.shape import onset, slackens
+from server.analysis.shape import slackens
 from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track
 from server.analysis.trend import quantum
@@ -239,12 +239,7 @@ def bends(cells: Track, column: int, own: Floats | None = None) -> float:
         own = own[known]
         bent = max(bent, slackens(t, own))
     load = node_load(cells.active[known], column) if bent > 1.0 else None
-    if load is None:
-        return bent
-    begin = onset(t, own)
-    t, rise = t[begin:], own[begin:]
-    net = without_load(t, rise, load[begin:])
-    return bent if net is rise else min(bent, slackens(t, net))
+    return 0.0 if load is not None and by_load(t, own, load) else bent
 
 
 def jumps(y: Floats) -> Floats:
