@@ -13,7 +13,7 @@ from typing import IO
 
 from common.errors import StoreError, StoreFullError
 
-__all__ = ["AT_FIRST", "ReaderPool", "connect", "disk_bytes", "lock_file", "plain_errors", "translate"]
+__all__ = ["AT_FIRST", "ReaderPool", "connect", "disk_bytes", "lock_file", "plain_errors", "real_path", "translate"]
 
 _NO_ROOM = {
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -70,8 +70,16 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return db
 
 
+def real_path(path: Path) -> Path:
+    """The store's own path where `path` is a link or leads over one: SQLite's other files lie beside that."""
+    return Path(os.path.realpath(path))  # Path.resolve raises on a loop; opening it says what is wrong
+
+
 def lock_file(path: Path) -> IO[bytes]:
-    """Holds `PATH.lock` for this process: two aggregators on one file would each believe their own memory."""
+    """Holds `PATH.lock` for this process: two aggregators on one file would each believe their own memory.
+
+    `path` is real_path's, or who comes by a link holds another lock.
+    """
     name = path.with_name(path.name + ".lock")
     try:
         held = name.open("ab")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.errors import StoreError
 from server.storage import migrations
-from server.storage.connections import connect, plain_errors
+from server.storage.connections import connect, plain_errors, real_path
 
 __all__ = ["looking_at"]
 
@@ -53,7 +53,7 @@ def _open(path: Path) -> sqlite3.Connection:
         failed = error
     else:
         return db
-    real = path.resolve()  # SQLite's other files lie beside what a link points to
+    real = real_path(path)
     for suffix, holds in _UNFINISHED.items():
         beside = Path(f"{real}{suffix}")
         if beside.exists() and beside.stat().st_size:

@@ -17,7 +17,7 @@ from server.buckets import WIDTHS, NodeSeries
 from server.storage import ingest, migrations, reader
 from server.storage.base import Appended, Instant, NodeState, Received, Stored, StoreStatus
 from server.storage.catalog import Catalog, Node
-from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors
+from server.storage.connections import ReaderPool, connect, disk_bytes, lock_file, plain_errors, real_path
 from server.storage.damage import Damage
 from server.storage.fetch import Fetch
 from server.storage.instants import ceil_milliseconds, floor_milliseconds
@@ -48,6 +48,7 @@ class SqliteStore:
         max_nodes: int = 200_000,
     ) -> None:
         """Opens or makes the store at `path`. Raises StoreError with what is wrong with it."""
+        path = real_path(path)
         self._path, self._max_nodes = path, max_nodes
         self._lock = lock_file(path)
         try:

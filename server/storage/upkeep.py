@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import StoreError
-from server.storage.connections import AT_FIRST, disk_bytes, lock_file, plain_errors
+from server.storage.connections import AT_FIRST, disk_bytes, lock_file, plain_errors, real_path
 from server.storage.looking import looking_at
 
 __all__ = ["back_up", "vacuum"]
@@ -26,6 +26,7 @@ def vacuum(path: Path, tell: Callable[[], None]) -> tuple[int, int]:
     """
     with looking_at(path):
         pass
+    path = real_path(path)
     with plain_errors(path), lock_file(path):
         before = disk_bytes(path)
         db = sqlite3.connect(path, isolation_level=None)

@@ -80,9 +80,11 @@ def test_commits_are_synced_and_read_beside(tmp_path: Path) -> None:
     store.close()
 
 
-def test_the_log_is_copied_and_started_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["store.db", "link.db"])
+def test_the_log_is_copied_and_started_anew(tmp_path: Path, name: str) -> None:
     path = tmp_path / "store.db"
-    store = open_store(f"sqlite:///{path}")
+    (tmp_path / "link.db").symlink_to(path)
+    store = open_store(f"sqlite:///{tmp_path}/{name}")
     assert isinstance(store, SqliteStore)
     store._writer.log_bytes = 1 << 20
     names, rng = tuple(f"cache-{i}" for i in range(300)), random.Random(1)

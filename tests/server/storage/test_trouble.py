@@ -22,6 +22,7 @@ from server.storage.migrations import MIGRATIONS, check, migrate
 from server.storage.record import encode
 from server.storage.retention import forget_layouts
 from server.storage.sqlite import SqliteStore
+from server.storage.upkeep import vacuum
 from tests.server.storage.histories import START, history, received, snapshot
 
 DAY = 86400.0
@@ -175,6 +176,29 @@ def test_a_second_process_is_refused(store: SqliteStore, tmp_path: Path) -> None
     store.append([received(snapshot("a", START))]).result(20)
     with pytest.raises(StoreError, match="is in use by another process: stop it or name another file"):
         open_store(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.mark.parametrize("first", ["store.db", "link.db", "folder/store.db"])
+def test_a_link_is_no_way_in_beside_another(tmp_path: Path, first: str) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "store.db")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    store = open_store(f"sqlite:///{tmp_path}/{first}")
+    store.append([received(snapshot("a", START))]).result(20)
+    for name in ("store.db", "link.db", "folder/store.db"):
+        with pytest.raises(StoreError, match="store.db is in use by another process: stop it or name another file"):
+            open_store(f"sqlite:///{tmp_path}/{name}")
+        with pytest.raises(StoreError, match="store.db is in use by another process: stop it or name another file"):
+            vacuum(tmp_path / name, lambda: None)
+    files = (tmp_path / f"store.db{suffix}" for suffix in ("", "-wal", "-shm"))
+    assert store.status().bytes_on_disk == sum(file.stat().st_size for file in files)
+    store.close()
+    assert not (tmp_path / "link.db.lock").exists()
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "loop.db").symlink_to(tmp_path / "loop.db")
+    with pytest.raises(StoreError, match=r"loop\.db: the file cannot be opened"):
+        open_store(f"sqlite:///{tmp_path}/loop.db")
 
 
 def test_a_file_that_is_no_store(tmp_path: Path) -> None:
