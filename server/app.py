@@ -148,8 +148,9 @@ async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
             if stop.is_set():
                 return
             parts.metrics.maintenance_failures.inc()
-            # A full disk is no mistake of this program, and lasts: a line each time is enough.
-            unforeseen = None if isinstance(error, StoreError) else error
+            # No room or no answer, which have kinds of their own, last, and a line each time says all.
+            says_all = isinstance(error, StoreError) and type(error) is not StoreError
+            unforeseen = None if says_all else error
             _log.error("maintenance of the store failed, it is tried again: %s", error, exc_info=unforeseen)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), parts.settings.maintenance_seconds)

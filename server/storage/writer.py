@@ -135,7 +135,7 @@ class Writer:
             job.future.set_result(result)
 
     def _undo(self, error: Exception, jobs: list[_Job]) -> None:
-        plain = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+        plain = self._plain(error)
         self.counters["failed_commits"] += 1
         try:
             if self._db.in_transaction:
@@ -143,7 +143,7 @@ class Writer:
             if isinstance(plain, StoreFullError):
                 self._reopen()
         except (sqlite3.Error, StoreError) as again:
-            plain = translate(again, self._path) if isinstance(again, sqlite3.Error) else again
+            plain = self._plain(again)
         if isinstance(plain, StoreError):
             if self.problem is None:  # said once; /readyz and /metrics go on saying it
                 _log.error("%s", plain)
@@ -154,6 +154,13 @@ class Writer:
             return
         for job in jobs:
             job.future.set_exception(plain)
+
+    def _plain(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        plain = translate(error, self._path)
+        plain.__cause__ = error  # for who logs it: it is handed over, not raised here
+        return plain
 
     def _reopen(self) -> None:
         """After an I/O error a connection may hold on to its bad luck; a new one starts from the file."""

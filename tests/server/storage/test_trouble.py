@@ -78,8 +78,9 @@ def test_an_unexpected_error_in_one_batch_spares_the_others(store: SqliteStore) 
     bad = store._writer.submit(broken)
     after = store.append([received(snapshot("b", START)), received(snapshot("a", START))])
     blocker.result(20)
-    with pytest.raises(StoreError, match="15 columns"):
+    with pytest.raises(StoreError, match="15 columns") as caught:
         bad.result(20)
+    assert isinstance(caught.value.__cause__, sqlite3.Error)  # for the log
     assert (before.result(20).stored, after.result(20).duplicates) == (1, 1)
     assert [s.node for s in store.nodes()] == ["a", "b"]
     assert store.status().problem is None
