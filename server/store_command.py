@@ -35,29 +35,39 @@ def add_arguments(parser: ArgumentParser) -> None:
         "file",
         nargs="?",
         metavar="FILE",
-        help="backup: where it goes, must not exist yet; check and vacuum: the store's file, in place of --store",
+        help="backup: where it goes, must not exist yet; check and vacuum: the store, in place of --store;"
+        " either as a file's name or as sqlite:///...",
     )
 
 
 def run(options: Namespace) -> int:
     """Gives the exit status: 1 when a check found problems. Raises ConfigError, StoreError."""
-    backup = options.action == "backup"
-    if backup and options.file is None:
-        raise ConfigError("store backup: name the file it goes to: slabhound store backup FILE")
-    theirs = options.file is not None and not backup
-    path = Path(options.file) if theirs else _path(options.store or default_store(os.environ))
+    file = None if options.file is None else _file(options.file)
+    usual = options.store or default_store(os.environ)
     screen: Screen = options.screen
+    if options.action == "backup":
+        if file is None:
+            raise ConfigError("store backup: name the file it goes to: slabhound store backup FILE")
+        return _back_up(_path(usual), file, screen)
+    path = file or _path(usual)
     if options.action == "check":
         return _check(path, screen)
-    if options.action == "vacuum":
-        with Progress(screen, "vacuum") as progress:
-            before, after = vacuum(path, lambda: progress.reach(0, None))
-        screen.write([f"{path}: {size(before)} before, {size(after)} now"])
-        return 0
-    with Progress(screen, "backup") as progress:
-        written = back_up(path, Path(options.file), progress.reach)
-    screen.write([f"{options.file}: {size(written)}, a copy of {path}"])
+    with Progress(screen, "vacuum") as progress:
+        before, after = vacuum(path, lambda: progress.reach(0, None))
+    screen.write([f"{path}: {size(before)} before, {size(after)} now"])
     return 0
+
+
+def _back_up(path: Path, into: Path, screen: Screen) -> int:
+    with Progress(screen, "backup") as progress:
+        written = back_up(path, into, progress.reach)
+    screen.write([f"{into}: {size(written)}, a copy of {path}"])
+    return 0
+
+
+def _file(text: str) -> Path:
+    """What FILE names, plainly or by a URL as --store does."""
+    return _path(text) if "://" in text else Path(text)
 
 
 def _path(url: str) -> Path:

@@ -68,6 +68,15 @@ def test_backup_and_vacuum(url: str, tmp_path: Path) -> None:
     running.close()
 
 
+def test_a_file_may_be_named_by_its_url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert slabhound("check", url) == slabhound("check", "--store", url)
+    status, out, err = slabhound("backup", f"sqlite:///{tmp_path}/copy.db", "--store", url)
+    assert (status, err, out.partition(": ")[0]) == (0, "", f"{tmp_path}/copy.db")
+    assert slabhound("check", "sqlite:///copy.db")[0] == 0
+    assert slabhound("vacuum", "sqlite:///copy.db")[0] == 0
+
+
 NONE = "there is none: name another, see slabhound store --help"
 
 
@@ -79,6 +88,9 @@ NONE = "there is none: name another, see slabhound store --help"
         (["check", "--store", "clickhouse://h/d"], "store: this is for SQLite"),
         (["backup"], "store backup: name the file it goes to: slabhound store backup FILE"),
         (["check", "none.db"], f"store none.db: {NONE}"),
+        (["check", "sqlite:///none.db"], f"store none.db: {NONE}"),
+        (["vacuum", "clickhouse://h/d"], "store: this is for SQLite"),
+        (["backup", "sqlite://copy.db"], "store sqlite://copy.db: write sqlite:///relative/path.db"),
         (["check", ""], f"store .: {NONE}"),
         (["check", "folder/"], f"store folder: {NONE}"),
         (["mend"], "argument action: invalid choice: 'mend'"),

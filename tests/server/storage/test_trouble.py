@@ -186,9 +186,9 @@ def test_a_link_is_no_way_in_beside_another(tmp_path: Path, first: str) -> None:
     store = open_store(f"sqlite:///{tmp_path}/{first}")
     store.append([received(snapshot("a", START))]).result(20)
     for name in ("store.db", "link.db", "folder/store.db"):
-        with pytest.raises(StoreError, match="store.db is in use by another process: stop it or name another file"):
+        with pytest.raises(StoreError, match=r"store\.db is in use by another process: stop it or name another file"):
             open_store(f"sqlite:///{tmp_path}/{name}")
-        with pytest.raises(StoreError, match="store.db is in use by another process: stop it or name another file"):
+        with pytest.raises(StoreError, match=r"store\.db is in use by another process: stop it or name another file"):
             vacuum(tmp_path / name, lambda: None)
     files = (tmp_path / f"store.db{suffix}" for suffix in ("", "-wal", "-shm"))
     assert store.status().bytes_on_disk == sum(file.stat().st_size for file in files)
