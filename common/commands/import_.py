@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from common.commands.options import JSON, PATHS_HELP, SERVER, TOKEN_FILE
 from common.dumps import Tally, read_inputs
-from common.errors import InputError
+from common.errors import InputError, ServerError
 from common.snapshot import Snapshot, to_wire
 from common.terminal.progress import Progress
 from common.terminal.text import escape
@@ -43,7 +45,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     times: list[float] = []
     with Client(options.server, options.token_file, transport=transport) as client:
         uploader = Uploader(client)
-        with Progress(options.screen, "importing") as progress:
+        with Progress(options.screen, "importing") as progress, _telling_how_far(uploader):
 
             def reach(done: float, total: float) -> None:
                 progress.reach(done, total, _sent(uploader))
@@ -67,6 +69,16 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     if failure:
         raise failure
     return 1 if outcome.refused or tally.skipped else 0
+
+
+@contextmanager
+def _telling_how_far(uploader: Uploader) -> Iterator[None]:
+    try:
+        yield
+    except ServerError as error:
+        if uploader.outcome.stored + uploader.outcome.duplicates:
+            raise ServerError(f"{error} ({_sent(uploader)} before; another import goes on from there)") from None
+        raise
 
 
 def _as_line(snapshot: Snapshot) -> bytes:

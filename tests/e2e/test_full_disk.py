@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -124,6 +125,18 @@ def test_a_full_disk_turns_agents_away_until_there_is_room(tmp_path: Path, disk:
         assert pushing.once(server.address).status_code == httpx.codes.CREATED
         assert get(server, "/readyz").status_code == httpx.codes.OK
         assert stored(server) == set(pushing.acknowledged)
+
+
+def test_an_import_into_a_full_disk_ends_at_once(tmp_path: Path, disk: Path, pushing: Pushing) -> None:
+    dumps = tmp_path / "dumps.ndjson"
+    dumps.write_text("\n".join(json.dumps(to_wire(make_snapshot("n1", START - 60 * i))) for i in range(1, 5000)))
+    with running(tmp_path, disk) as server:
+        pushing.once(server.address)
+        fill(disk)
+        importing = command("import", dumps, "--server", server.address)
+        done = subprocess.run(importing, env=environment(), capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert "the disk is full: make room or mend it" in done.stderr
 
 
 def test_a_server_that_dies_on_a_full_disk_has_lost_nothing(tmp_path: Path, disk: Path, pushing: Pushing) -> None:

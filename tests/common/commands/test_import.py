@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from common.commands import import_
-from common.errors import InputError
+from common.errors import InputError, ServerError
 from common.slabinfo import format_slabinfo
 from common.snapshot import to_wire
 from tests.common.commands.fake import SERVER, FakeServer, made_options, shown
@@ -19,12 +19,17 @@ from tests.factories import make_history
 
 
 class Archive:
-    """Keeps what it is sent; a node named `bad` is refused."""
+    """Keeps what it is sent, up to `room` requests; a node named `bad` is refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 100) -> None:
         self.kept: list[Any] = []
+        self._room = room
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        self._room -= 1
+        if self._room < 0:
+            problem = {"type": "urn:slabhound:problem:store-full", "detail": "the disk is full: make room"}
+            return httpx.Response(503, json=problem, headers={"retry-after": "30"})
         batch = [json.loads(line) for line in gzip.decompress(request.content).splitlines()]
         errors = [{"pointer": f"/{i}/node", "detail": "bad"} for i, one in enumerate(batch) if one["node"] == "bad"]
         if errors:
@@ -87,3 +92,14 @@ def test_what_came_before_a_bad_path_is_stored_all_the_same(tmp_path: Path) -> N
     with pytest.raises(InputError, match="empty: no usable dump"):
         send(archive, folder, tmp_path / "empty")
     assert len(archive.kept) == 10
+
+
+def test_a_full_disk_ends_it_and_how_far_it_came_is_said(tmp_path: Path) -> None:
+    (tmp_path / "spool.ndjson").write_text("\n".join(json.dumps(to_wire(s)) for s in make_history(count=501)))
+    full = f"{SERVER} answered 503: the disk is full: make room"
+    with pytest.raises(ServerError) as caught:
+        send(Archive(room=0), tmp_path / "spool.ndjson")
+    assert str(caught.value) == full
+    with pytest.raises(ServerError) as caught:
+        send(Archive(room=1), tmp_path / "spool.ndjson")
+    assert str(caught.value) == f"{full} (500 snapshots sent before; another import goes on from there)"

@@ -122,6 +122,18 @@ def test_a_server_that_stays_busy_is_given_up() -> None:
         upload(httpx.Response(503, json={"detail": "disk full"}))
 
 
+def test_a_full_disk_is_not_waited_for() -> None:
+    problem = {"type": "urn:slabhound:problem:store-full", "detail": "the disk is full"}
+    server = FakeServer({"/snapshots": httpx.Response(503, json=problem, headers={"retry-after": "30"})})
+    waits: list[float] = []
+    with Client(SERVER, transport=server.transport) as client:
+        uploader = Uploader(client, sleep=waits.append, clock=lambda: 1000.0)
+        uploader.add(b"{}")
+        with pytest.raises(ServerError, match=r"answered 503: the disk is full$"):
+            uploader.finish()
+    assert (waits, len(server.requests)) == ([], 1)
+
+
 def test_without_a_token_it_stops_at_once() -> None:
     with pytest.raises(ServerError, match=r"answered 401: Bad; give a token"):
         upload(httpx.Response(401, json={"title": "Bad"}))
