@@ -39,6 +39,7 @@ _ROLLUPS = (
     "SELECT id, node, boot, layout, start, buckets FROM rollups "
     "WHERE node IN ({}) AND width = ? AND start BETWEEN ? AND ?"
 )
+_FORGOTTEN = "SELECT node, tier, until FROM forgotten WHERE node IN ({})"
 
 _MOST = 2**21
 """Counts of objects, about, that are decoded together: those of 64 nodes with usual layouts, a snapshot a minute."""
@@ -71,6 +72,8 @@ class Fetch:
     book: LayoutBook
     boots: Mapping[int, str]
     damage: Damage
+    nodes: Collection[int]
+    """Those that are to be read."""
     caches: Collection[str] | None = None
     rows: dict[str, tuple[CacheRow, ...]] = field(default_factory=dict)
     """The rows kept of each layout met, as server.assemble wants them."""
@@ -78,13 +81,13 @@ class Fetch:
     """Nodes of which something damaged was met: what stands in for it is not to be kept."""
     most: int = _MOST
     """Bounds memory where snapshots come by the second, or layouts list thousands of caches."""
-    forgotten: Mapping[int, int] = field(init=False)
-    """Up to which instant each tier has forgotten something; 0 is the snapshots."""
+    forgotten: Mapping[tuple[int, int], int] = field(init=False)
+    """By node and tier (0 is the snapshots) up to which instant something was forgotten, where anything was."""
     _columns: dict[int, Columns] = field(default_factory=dict)
     """Which rows of a layout are wanted, by its number; None for all."""
 
     def __post_init__(self) -> None:
-        self.forgotten = dict(self.db.execute("SELECT tier, until FROM forgotten"))
+        self.forgotten = {(node, tier): until for node, tier, until in self._ask(_FORGOTTEN, self.nodes)}
 
     def blocks(self, nodes: Collection[int], low: int, high: int, width: int) -> Found:
         """What lies within [low, high] (milliseconds): none coarser than `width` seconds where avoidable."""
@@ -209,7 +212,7 @@ class Fetch:
                 for row, block in self._unpacked("sealed", some, partial(self._chunks, grid=grid), lost):
                     found[row.node].append(block)
                     there.setdefault((row.node, block.boot, block.layout), set()).add(row.start)
-        unsure = set(found) if grid.low < self.forgotten.get(0, 0) else set()
+        unsure = self._unsure(found, 0, grid.low)
         self._stand_in(found, whole(grid.low, grid.high, min(SPANS)), min(SPANS), unsure, there, self._lose(lost, 1))
 
     def _chunks(self, rows: Sequence[_Row], grid: Grid) -> list[Block]:
@@ -235,7 +238,7 @@ class Fetch:
             found[node].append(block)
         gone = self._lose(lost, span // HOUR)
         if coarser := [w for w in SPANS if w > tier]:
-            unsure, there = set(nodes) if first < self.forgotten.get(tier, 0) else set(), _Hours()
+            unsure, there = self._unsure(nodes, tier, first), _Hours()
             for node, block in mine if unsure else ():
                 there.setdefault((node, block.boot, block.layout), set()).update(hours_of(block).tolist())
             self._stand_in(found, whole(first, end - 1, coarser[0]), coarser[0], unsure, there, gone)
@@ -254,6 +257,10 @@ class Fetch:
                 ((boot, layout),) = self._names([row])
                 gone.setdefault((row.node, boot, layout), set()).update(range(row.start * each, (row.start + 1) * each))
         return gone
+
+    def _unsure(self, nodes: Iterable[int], tier: int, first: int) -> set[int]:
+        """Of which the tier may have forgotten something from `first` on."""
+        return {node for node in nodes if first < self.forgotten.get((node, tier), 0)}
 
     def _stand_in(
         self, found: Found, span: tuple[int, int], tier: int, unsure: set[int], there: _Hours, gone: _Hours

@@ -60,6 +60,20 @@ MIGRATIONS: Migrations = (
     ("2026-11-grids", ()),
     # Roll-ups written from now on keep the least counts alone; likewise.
     ("2026-11-least", ()),
+    # By node, too: one clock that runs ahead would have all the others' future count as forgotten. A node has nothing
+    # past its newest snapshot's day, and a day is whole rows of each tier.
+    (
+        "2026-11-node-forgotten",
+        (
+            """CREATE TABLE node_forgotten (
+                node INTEGER NOT NULL, tier INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (node, tier)
+            ) WITHOUT ROWID""",
+            """INSERT INTO node_forgotten SELECT id, tier, min(until, (taken / 86400000 + 1) * 86400000)
+            FROM nodes, forgotten WHERE first < until""",
+            "DROP TABLE forgotten",
+            "ALTER TABLE node_forgotten RENAME TO forgotten",
+        ),
+    ),
 )
 """(name, statements), oldest first. Never change one that was released: append another."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from common.errors import ConfigError
@@ -47,9 +47,16 @@ class Retention:
         return self.five_minutes if width == min(SPANS) else self.hourly
 
 
-def _note(db: sqlite3.Connection, tier: int, until: int) -> None:
-    query = "INSERT INTO forgotten VALUES (?, ?) ON CONFLICT (tier) DO UPDATE SET until = max(until, excluded.until)"
-    db.execute(query, (tier, until))
+def _note(db: sqlite3.Connection, tier: int, ends: Iterable[tuple[int, int]]) -> None:
+    """That what these nodes had up to these instants (milliseconds) is not all there any more."""
+    until: dict[int, int] = {}
+    for node, end in ends:
+        until[node] = max(end, until.get(node, 0))
+    query = (
+        "INSERT INTO forgotten VALUES (?, ?, ?) "
+        "ON CONFLICT (node, tier) DO UPDATE SET until = max(until, excluded.until)"
+    )
+    db.executemany(query, [(node, tier, end) for node, end in until.items()])
 
 
 def expired_recent(db: sqlite3.Connection, changes: Changes, rows: Sequence[int], before: int) -> int:
@@ -66,20 +73,20 @@ def expired_recent(db: sqlite3.Connection, changes: Changes, rows: Sequence[int]
 
 def expired_sealed(db: sqlite3.Connection, changes: Changes, before: int) -> int:
     """Deletes some sealed hours whose last receipt lies before that (milliseconds); gives how many rows."""
-    query = "SELECT id, start, snapshots FROM sealed WHERE received < ? ORDER BY received LIMIT ?"
+    query = "SELECT id, start, snapshots, node FROM sealed WHERE received < ? ORDER BY received LIMIT ?"
     rows = db.execute(query, (before, _SLICE)).fetchall()
     if not rows:
         return 0
-    db.executemany("DELETE FROM sealed WHERE id = ?", [(row,) for row, _, _ in rows])
-    snapshots, catalog = sum(count for _, _, count in rows), changes.catalog
+    db.executemany("DELETE FROM sealed WHERE id = ?", [(row,) for row, *_ in rows])
+    snapshots, catalog = sum(count for _, _, count, _ in rows), changes.catalog
     db.execute("UPDATE totals SET value = value - ? WHERE name = 'sealed'", (snapshots,))
 
     def publish() -> None:
         catalog.sealed -= snapshots
 
     changes.after.append(publish)
-    changes.gone += [(start * HOUR, (start + 1) * HOUR - 1) for _, start, _ in rows]
-    _note(db, 0, (max(start for _, start, _ in rows) + 1) * HOUR)
+    changes.gone += [(start * HOUR, (start + 1) * HOUR - 1) for _, start, *_ in rows]
+    _note(db, 0, ((node, (start + 1) * HOUR) for _, start, _, node in rows))
     return len(rows)
 
 
@@ -92,7 +99,7 @@ def expired_rollups(db: sqlite3.Connection, changes: Changes, width: int, before
         span = SPANS[width] * 1000
         changes.gone += [(start * span, (start + 1) * span - 1) for _, start, _ in rows]
         changes.disturbed.update(node for *_, node in rows)
-        _note(db, width, (max(start for _, start, _ in rows) + 1) * span)
+        _note(db, width, ((node, (start + 1) * span) for _, start, node in rows))
     return len(rows)
 
 
@@ -116,6 +123,7 @@ def forget_nodes(db: sqlite3.Connection, changes: Changes, names: Sequence[str])
         if node is None or name in changes.nodes or db.execute(_HAS_DATA, {"node": node.id}).fetchone()[0]:
             continue
         db.execute("DELETE FROM boots WHERE node = ?", (node.id,))
+        db.execute("DELETE FROM forgotten WHERE node = ?", (node.id,))
         db.execute("DELETE FROM nodes WHERE id = ?", (node.id,))
         changes.removed.add(name)
         count += 1

@@ -171,8 +171,8 @@ class SqliteStore:
             disturbed = self._catalog.disturbed
             ages = {n.id: (milliseconds(n.state.taken_at), disturbed.get(n.id, 0)) for n in some}  # before reading
             with self._pool.read() as db:
-                fetch = Fetch(db, self._book, self._catalog.boot_labels, self._damage, wanted)
-                blocks = WindowReader(fetch, self._kept, ages).blocks([n.id for n in some], low, high, width)
+                fetch = Fetch(db, self._book, self._catalog.boot_labels, self._damage, ages.keys(), wanted)
+                blocks = WindowReader(fetch, self._kept, ages).blocks(ages.keys(), low, high, width)
             boots_of = assemble_nodes(blocks, fetch.rows, width)
             for node in some:
                 if boots := boots_of[node.id]:

@@ -58,10 +58,11 @@ class WindowReader:
         """
         if low >= first:
             return {}
-        known = low >= self.fetch.forgotten.get(0, 0)  # else it may come from roll-ups, and change with the next ones
+        # Of the others it may come from roll-ups, and change with the next ones.
+        known = {node for node in nodes if low >= self.fetch.forgotten.get((node, 0), 0)}
         spans, fresh = dict[int, Span](), list[int]()
         for node in nodes:
-            span = self.kept.find((node, tier, "head"), self.ages[node][1], low) if known else None
+            span = self.kept.find((node, tier, "head"), self.ages[node][1], low) if node in known else None
             if span is not None and span.until == first and span.first <= low <= ceiling(span.first, CLOSING):
                 spans[node] = span
             else:
@@ -71,21 +72,31 @@ class WindowReader:
             edge = min(ceiling(low, CLOSING), first)
             read = self.fetch.snapshots(fresh, low, first - 1, min(SPANS), edge)
             found |= read
-            if known and self.fetch.caches is None:
-                self._keep({(node, tier, "head"): node for node in fresh}, low, first, read, low)
+            if self.fetch.caches is None:
+                keys: dict[Hashable, int] = {(node, tier, "head"): node for node in fresh if node in known}
+                self._keep(keys, low, first, read, low)
         return found
 
     def _closed(self, nodes: Collection[int], first: int, end: int, tier: int) -> Found:
         """The buckets of `tier` seconds within [first, end), all of them closed.
 
-        Where some are forgotten, and coarser ones may be known, it depends on the window's bounds which of these lie
-        within it: there nothing is kept.
+        Where some of a node are forgotten, and coarser ones may be known, it depends on the window's bounds which of
+        these lie within it: there nothing is kept.
         """
-        known = min(max(first, self.fetch.forgotten.get(tier, 0)), end) if tier < max(SPANS) else first
-        if first < known:
-            found = self.fetch.blocks(nodes, first, known - 1, tier)
-            _add(found, self._closed(nodes, known, end, tier) if known < end else {})
-            return found
+        alike: dict[int, list[int]] = {}
+        for node in nodes:
+            forgotten = self.fetch.forgotten.get((node, tier), 0) if tier < max(SPANS) else 0
+            alike.setdefault(min(max(first, forgotten), end), []).append(node)
+        found: Found = {node: [] for node in nodes}
+        for known, own in alike.items():
+            if first < known:
+                _add(found, self.fetch.blocks(own, first, known - 1, tier))
+            if known < end:
+                _add(found, self._known(own, known, end, tier))
+        return found
+
+    def _known(self, nodes: Collection[int], first: int, end: int, tier: int) -> Found:
+        """The same where none are forgotten."""
         spans, fresh = dict[int, Span](), list[int]()
         longer: dict[tuple[int, int], dict[int, Span]] = {}
         for node in nodes:

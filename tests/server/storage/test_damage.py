@@ -216,7 +216,7 @@ def test_a_missing_layout_is_named(path: Path, store: Store) -> None:
         ("DELETE FROM nodes WHERE name = 'b'", "boots 2: refers to node 2, which is not there"),
         (
             "DELETE FROM migrations",
-            "schema: 2026-11-first, 2026-11-grids, 2026-11-least is missing: start the server on it once",
+            "schema: 2026-11-first, 2026-11-grids, 2026-11-least, 2026-11-node-forgotten is missing: start the server",
         ),
     ],
 )

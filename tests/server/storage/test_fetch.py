@@ -39,8 +39,8 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def fetched(
     db: sqlite3.Connection, low: int, high: int, width: int, most: int = 2**21
 ) -> dict[int, tuple[BootSeries, ...]]:
-    fetch = Fetch(db, LayoutBook(db), dict(db.execute("SELECT id, label FROM boots")), Damage(), most=most)
     nodes = [number for (number,) in db.execute("SELECT id FROM nodes")]
+    fetch = Fetch(db, LayoutBook(db), dict(db.execute("SELECT id, label FROM boots")), Damage(), nodes, most=most)
     return assemble_nodes(fetch.blocks(nodes, low, high, width), fetch.rows, width)
 
 

@@ -25,7 +25,7 @@ from server.storage.upkeep import back_up
 from tests.server.storage.histories import LARGEST, START, history, received, snapshot
 from tests.server.storage.naive import described
 
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86400.0
 HOUR_MS = 3_600_000
 
 
@@ -62,7 +62,11 @@ def test_a_window_is_what_a_fresh_store_gives(tmp_path: Path, seed: int, *, dama
     path = tmp_path / "store.db"
     store = opened(path, keep)
     coming = history(seed + 100, steps=200)
-    coming = [replace(r, received_at=round(r.received_at + rng.choice([0, 0, 0, 900, 40000]), 3)) for r in coming]
+    ahead = {r.snapshot.node: rng.choice([0, 0, 6 * HOUR, DAY]) for r in coming}
+    coming = [
+        replace(r, received_at=round(r.received_at - ahead[r.snapshot.node] + rng.choice([0, 0, 0, 900, 40000]), 3))
+        for r in coming
+    ]
     held = [coming.pop(rng.randrange(len(coming))) for _ in range(60)]
     now, length = START, rng.choice([HOUR, 4 * HOUR, 86400.0])
     begins = [START + rng.random() * 20 * HOUR for _ in range(2)]
@@ -103,12 +107,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def spoil(path: Path) -> None:
+def spoil(path: Path, until: float = START + 9.8 * HOUR) -> None:
     """Leaves nothing in the file that could be decoded."""
     db = sqlite3.connect(path)
     db.execute("UPDATE rollups SET buckets = x'00'")
     db.execute("UPDATE sealed SET samples = x'00', counts = x'00'")
-    db.execute("UPDATE recent SET counts = x'00' WHERE taken < ?", ((START + 9.8 * HOUR) * 1000,))
+    db.execute("UPDATE recent SET counts = x'00' WHERE taken < ?", (until * 1000,))
     db.commit()
     db.close()
 
@@ -142,6 +146,25 @@ def test_snapshots_that_are_forgotten_are_not_shown_from_memory(store: Store) ->
     after = windows(store, question)
     firsts = [next(iter(answer[0][-1]["boot-1"]["buckets"].values())) for answer in (before, after)]
     assert [samples for *_, samples in firsts] == [43, 40]  # whole five minutes only are still known
+
+
+@pytest.mark.parametrize("width", [300, 3600])
+def test_a_clock_weeks_ahead_takes_nothing_from_the_other_nodes(tmp_path: Path, width: int) -> None:
+    """What is forgotten of it bears the instants of its own clock."""
+    store, ahead = opened(tmp_path / "store.db", Retention(DAY, DAY, 4 * DAY)), 20 * DAY
+    for hour in range(36):
+        at = START + hour * HOUR
+        usual = [received(snapshot("n", at + 300 * i, i)) for i in range(12)]
+        wrong = [received(snapshot("wrong", at + 300 * i + ahead, i), 0.5 - ahead) for i in range(12)]
+        store.append([*usual, *wrong]).result()
+    now = START + 36 * HOUR
+    store.maintain(now)
+    question = (now - 6 * HOUR + 100, now - 300, width, None)
+    before = windows(store, question)
+    assert [node for node, *_ in before] == ["n"]
+    spoil(tmp_path / "store.db", until=now - 900)
+    assert windows(store, question) == before
+    store.close()
 
 
 def block(times: int, columns: int, fill: int = 1, start: int = 0) -> Block:

@@ -55,6 +55,20 @@ def test_a_store_of_every_released_schema_opens_forward(tmp_path: Path, version:
     assert problems(path) == []
 
 
+def test_what_an_old_store_forgot_it_forgot_of_each_node(tmp_path: Path) -> None:
+    """But no later than the node was heard of: another's clock may have run weeks ahead."""
+    path, start, day = tmp_path / "store.db", int(START * 1000), 86_400_000
+    db = sqlite3.connect(path)
+    db.executescript((RELEASED / "2026-11-least.sql").read_text(encoding="utf-8"))
+    db.execute("INSERT INTO forgotten VALUES (0, ?), (300, ?), (3600, ?)", (start + 3_600_000, start + 20 * day, start))
+    db.commit()
+    db.close()
+    open_store(f"sqlite:///{path}").close()
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT * FROM forgotten").fetchall() == [(1, 0, start + 3_600_000), (1, 300, start + day)]
+    db.close()
+
+
 def test_vacuum_gives_an_old_store_the_pages_of_a_new_one(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     db = sqlite3.connect(path)
