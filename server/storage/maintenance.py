@@ -11,6 +11,7 @@ from server.storage.catalog import Catalog, Changes
 from server.storage.connections import ReaderPool
 from server.storage.damage import Damage
 from server.storage.layouts import LayoutBook
+from server.storage.mend import mended, put
 from server.storage.record import milliseconds
 from server.storage.retention import (
     Retention,
@@ -47,6 +48,8 @@ class Maintenance:
     ) -> None:
         self._pool, self._writer, self._catalog, self._book = pool, writer, catalog, book
         self._retention, self._damage = retention, damage
+        self._looked_at: set[int] = set()
+        """Damaged rows of roll-ups that were mended, or cannot be."""
         self._alone = threading.Lock()
         self.counters: Counter[str] = Counter()
 
@@ -54,6 +57,7 @@ class Maintenance:
         """One round at `now` (epoch seconds); rounds never overlap, as sealing reads what it replaces."""
         with self._alone:
             self._writer.submit(partial(self._begin, now=milliseconds(now))).result()
+            self._mend()
             self._seal(milliseconds(now))
             self._forget(now)
             self._repeat(give_back, "pages_given_back", times=20)  # 20 MB; the next round goes on
@@ -62,6 +66,17 @@ class Maintenance:
         """Writes something, so that a disk that was full and has room again is noticed without an agent's help."""
         db.execute("INSERT OR REPLACE INTO totals VALUES ('maintained', ?)", (now,))
         self._book.used.clear()
+
+    def _mend(self) -> None:
+        """What of the roll-ups was met damaged; sealing alone would never come to a node that is silent."""
+        for number in self._damage.rows("rollups"):
+            if number not in self._looked_at:
+                with self._pool.read() as db:
+                    row = mended(db, number, self._book)
+                if row is not None:
+                    self._writer.submit(partial(put, row=row)).result()
+                    self.counters["mended_rows"] += 1
+                self._looked_at.add(number)
 
     def _seal(self, now: int) -> None:
         with self._pool.read() as db:

@@ -14,6 +14,7 @@ from server.storage.codec import Ints
 from server.storage.damage import Damage
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
+from server.storage.mend import chunk_block, chunks_below
 from server.storage.reader import RECENT_COLUMNS, recent_samples
 from server.storage.record import decode_counts, facts_of
 from server.storage.rollups import SPANS, pack_block, unpack_block
@@ -154,7 +155,7 @@ def _merge(
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of one roll-up with the fresh snapshots in them; a block never spans two rows, being of one hour.
 
-    A damaged row is replaced: else the rest of its span would have no roll-up.
+    A damaged row is replaced, its former snapshots taken from their chunks as far as these are there.
     """
     query = (
         "SELECT id, buckets, received FROM rollups "
@@ -166,7 +167,12 @@ def _merge(
         blocks, received = [block for block, _ in items], max(at for _, at in items)
         before = db.execute(query, key).fetchone()
         if before:
+            received = max(received, before[2])
+            known: list[Block] = []
             with damage.skip("rollups", before[0]):
-                blocks.append(unpack_block("", "", before[1], per_slab))
-                received = max(received, before[2])
+                known.append(unpack_block("", "", before[1], per_slab))
+            for row, samples, counts in [] if known else chunks_below(db, key):
+                with damage.skip("sealed", row):
+                    known.append(chunk_block(samples, counts, per_slab))
+            blocks += known
         yield (*key, received, pack_block(coarsen(blocks, tier[1]), per_slab))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from server.storage.base import Store
 from server.storage.checks import check_store
 from server.storage.codec import compress, decompress, join, split
 from tests.server.storage.histories import START, received, snapshot
+from tests.server.storage.naive import described
 
 HOUR, DAY = 3600.0, 86400.0
 NODES = ("a", "b")
@@ -148,9 +150,60 @@ def test_a_damaged_rollup_costs_its_own_hours_only(path: Path, store: Store) -> 
     damage(path, "rollups", "buckets", "width = 300 AND node = 1")
     assert problems(path)[0].startswith("rollups ")
     assert samples(store, START, START + 4 * HOUR, 300) == {"a": 46, "b": 46}  # from the hourly ones
-    store.maintain(START + DAY)  # merges into it: what comes is kept, what was is lost
+    store.maintain(START + DAY)
     assert problems(path) == []
     assert store.status().counters["damaged_rows"] == 1
+
+
+@pytest.mark.parametrize("width", [300, 3600])
+@pytest.mark.parametrize("met", [True, False])
+def test_a_damaged_rollup_is_made_anew_from_its_snapshots(path: Path, *, width: int, met: bool) -> None:
+    """Whether a reader met it, or sealing does; the same as it was."""
+    sound = open_store(f"sqlite:///{path.rename(path.with_name('sound.db'))}")
+    shutil.copy(path.with_name("sound.db"), path)
+    damage(path, "rollups", "buckets", f"width = {width} AND node = 1")
+    store = open_store(f"sqlite:///{path}")
+    if met:
+        samples(store, START, START + 4 * HOUR, width)
+    for one in (sound, store):
+        one.maintain(START + DAY)
+    question = START, START + 4 * HOUR, width
+    expected = {s.node: described(s, width) for s in sound.window(*question)}
+    assert {s.node: described(s, width) for s in store.window(*question)} == expected
+    assert problems(path) == []
+    for one in (sound, store):
+        one.close()
+
+
+def test_a_silent_node_s_rollup_is_made_anew(path: Path, store: Store) -> None:
+    store.maintain(START + DAY)  # all is sealed
+    damage(path, "rollups", "buckets", "node = 1")
+    journal = store.journal()
+    assert journal is not None
+    mark = journal.mark
+    assert samples(store, START, START + 3 * HOUR - 0.001, 3600) == {"b": 36}
+    assert samples(store, START, START + 3 * HOUR - 0.001, 300) == {"b": 36}
+    store.maintain(START + DAY + 60)
+    assert store.status().counters["mended_rows"] == 2
+    assert samples(store, START, START + 4 * HOUR, 3600) == {"a": 46, "b": 46}
+    assert journal.changed(mark, START, START + HOUR)
+    assert problems(path) == []
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "forgotten"])
+def test_a_rollup_whose_snapshots_are_not_all_there_is_left_as_it_is(path: Path, trouble: str) -> None:
+    """The coarser one stands in for all of it, then: half a row would stand in the way."""
+    store = open_store(f"sqlite:///{path}", retention=Retention(DAY, 9 * DAY, 9 * DAY))
+    store.maintain(START + 2 * HOUR + (DAY if trouble == "forgotten" else 0))
+    damage(path, "rollups", "buckets", "width = 300 AND node = 1")
+    if trouble == "damaged":
+        damage(path, "sealed", "counts", f"start = {START // HOUR} AND node = 1")
+    for later in (0, 60):
+        assert samples(store, START, START + 3 * HOUR - 0.001, 300) == {"a": 36, "b": 36}
+        store.maintain(START + 2 * HOUR + later + (DAY if trouble == "forgotten" else 0))
+    assert store.status().counters.get("mended_rows", 0) == 0
+    assert any(line.startswith("rollups ") for line in problems(path))
+    store.close()
 
 
 @pytest.mark.parametrize(("table", "column"), [("sealed", "counts"), ("rollups", "buckets"), ("recent", "counts")])
