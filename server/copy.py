@@ -15,6 +15,7 @@ from common.terminal.progress import Progress
 from common.terminal.units import count, counted
 from server.storage import open_store
 from server.storage.base import Appended, Received, Store
+from server.storage.connections import real_path
 from server.storage.open import sqlite_path
 
 __all__ = ["OPTIONS", "Copied", "copy", "run"]
@@ -45,7 +46,7 @@ def run(options: Namespace) -> int:
     for name in ("from", "to"):
         if not given[name]:
             raise ConfigError(f"copy needs --{name} URL: see slabhound copy --help")
-    if given["from"] == given["to"]:
+    if _store(given["from"]) == _store(given["to"]):
         raise ConfigError("copy --from and --to name the same store: name two")
     if not given["from"].startswith("clickhouse://") and not sqlite_path(given["from"]).exists():
         raise StoreError(f"copy --from {given['from']}: there is no such store")
@@ -63,6 +64,11 @@ def run(options: Namespace) -> int:
         source.close()
     options.screen.write(_text(copied))
     return 1 if copied.unreachable else 0
+
+
+def _store(url: str) -> str:
+    """The same for all URLs of an SQLite file, by links too."""
+    return url if url.startswith("clickhouse://") else str(real_path(sqlite_path(url)))
 
 
 def _path(text: str | None) -> Path | None:

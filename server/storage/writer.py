@@ -146,7 +146,7 @@ class Writer:
             plain = self._plain(again)
         if isinstance(plain, StoreError):
             if self.problem is None:  # said once; /readyz and /metrics go on saying it
-                _log.error("%s", plain)
+                _log.error("%s", plain, exc_info=None if isinstance(plain, StoreFullError) else plain)
             self.problem = str(plain)
         if len(jobs) > 1 and not isinstance(plain, StoreFullError):
             for job in jobs:  # one of them is at fault: the others shall not pay for it

@@ -67,4 +67,6 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_it_says_what_is_missing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/one.db"
     assert run("--from", url) == (2, "", "slabhound: copy needs --to URL: see slabhound copy --help\n")
-    assert "name two" in run("--from", url, "--to", url)[2]
+    (tmp_path / "link.db").symlink_to(tmp_path / "one.db")
+    for same in (url, f"sqlite:///{tmp_path}/link.db", f"sqlite:///{tmp_path}/./one.db"):
+        assert "name two" in run("--from", url, "--to", same)[2]

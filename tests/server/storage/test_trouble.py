@@ -63,13 +63,16 @@ def test_a_full_disk_refuses_and_recovers_by_itself(
     assert store.append([received(snapshot("a", START + 500))]).result(20).stored == 1
     assert store.status().writable
     assert caplog.messages == [says, f"store {tmp_path}/store.db takes snapshots again"]
+    assert "Traceback" not in caplog.text
     assert store.nodes()[0].taken_at == START + 500
     found = store.at("a", START + refused)
     assert found is not None
     assert found.snapshot.taken_at == START + refused - 1
 
 
-def test_an_unexpected_error_in_one_batch_spares_the_others(store: SqliteStore) -> None:
+def test_an_unexpected_error_in_one_batch_spares_the_others(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(db: sqlite3.Connection, _: object) -> None:
         db.execute("INSERT INTO nodes VALUES (1)")
 
@@ -80,7 +83,8 @@ def test_an_unexpected_error_in_one_batch_spares_the_others(store: SqliteStore) 
     blocker.result(20)
     with pytest.raises(StoreError, match="15 columns") as caught:
         bad.result(20)
-    assert isinstance(caught.value.__cause__, sqlite3.Error)  # for the log
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+    assert 'db.execute("INSERT INTO nodes VALUES (1)")' in caplog.text
     assert (before.result(20).stored, after.result(20).duplicates) == (1, 1)
     assert [s.node for s in store.nodes()] == ["a", "b"]
     assert store.status().problem is None
