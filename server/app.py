@@ -148,7 +148,7 @@ async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
             if stop.is_set():
                 return
             parts.metrics.maintenance_failures.inc()
-            # No room or no answer, which have kinds of their own, last, and a line each time says all.
+            # What has a kind of its own (no room, no answer) lasts, and its line says all.
             says_all = isinstance(error, StoreError) and type(error) is not StoreError
             unforeseen = None if says_all else error
             _log.error("maintenance of the store failed, it is tried again: %s", error, exc_info=unforeseen)

@@ -12,7 +12,7 @@ from common.errors import ConfigError, StoreError, StoreFullError
 from server.storage.clickhouse.native import Answer, pack, unpack
 from server.storage.clickhouse.target import Target
 
-__all__ = ["Client", "LostAnswerError"]
+__all__ = ["Client", "LostAnswerError", "TargetError"]
 
 _SETTINGS: dict[str, Any] = {
     # Never an answer with a part missing; never "stored" before every shard said so.
@@ -34,6 +34,10 @@ _SECONDS = 60
 
 class LostAnswerError(StoreError):
     """The server could not be reached or did not answer: an insert may or may not have been done."""
+
+
+class TargetError(StoreError):
+    """The server, or the URL that names it, is at fault, and its line says all that is known."""
 
 
 class Client:
@@ -90,13 +94,13 @@ class Client:
             return LostAnswerError(f"store {self.target} does not answer ({reason}): is it running?")
         said = re.sub(r"^.*?DB::Exception: |\. \([A-Z_]+\) \(version .*$", "", text)[:300]
         if code in {279, 210, 209, 198}:  # all connection tries failed, network error, socket timeout, DNS
-            return StoreError(f"store {self.target}: a shard does not answer, so nothing is said of the rest: {said}")
+            return TargetError(f"store {self.target}: a shard does not answer, so nothing is said of the rest: {said}")
         if code in _FULL:
             return StoreFullError(f"store {self.target} takes nothing now: {said}")
         if code in _LOGIN:
-            return StoreError(f"store {self.target}: user or password is wrong: see --store-password-file")
+            return TargetError(f"store {self.target}: user or password is wrong: see --store-password-file")
         if code == 81:
-            return StoreError(f"store {self.target}: no such database: run slabhound server --store URL --init once")
+            return TargetError(f"store {self.target}: no such database: run slabhound server --store URL --init once")
         return StoreError(f"store {self.target}: {said}")
 
     def ask(self, query: str) -> Answer:

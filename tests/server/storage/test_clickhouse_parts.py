@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import ConfigError, StoreError
+from common.errors import ConfigError, StoreError, StoreFullError
 from common.snapshot import Caches
 from server.buckets import Block, raw_block
 from server.storage.clickhouse import Target
+from server.storage.clickhouse.client import Client, TargetError
 from server.storage.clickhouse.counts import differences, per_slab, restored
 from server.storage.clickhouse.native import pack, quote, unpack
 from server.storage.clickhouse.schema import MIGRATIONS, statements
@@ -38,6 +41,41 @@ def test_a_url_names_everything(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"nowhere: No such file or directory: see --store-password-file"):
         Target.parse("clickhouse://ch1/slabs", password_file=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        (279, TargetError, "a shard does not answer, so nothing is said of the rest: All connection tries failed"),
+        (516, TargetError, "user or password is wrong: see --store-password-file"),
+        (81, TargetError, "no such database: run slabhound server --store URL --init once"),
+        (243, StoreFullError, " takes nothing now: All connection tries failed"),
+        (47, StoreError, ": All connection tries failed"),
+    ],
+)
+def test_what_a_server_says_is_told_by_its_kind(code: int, kind: type[StoreError], says: str) -> None:
+    """Only the last may be a mistake of this program: maintenance logs it with a traceback."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(f"Code: {code}. DB::Exception: All connection tries failed. (X) (version 25.1)".encode())
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody looks on."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with pytest.raises(StoreError) as caught:
+            Client(Target.parse(f"clickhouse://127.0.0.1:{server.server_port}/slabs"))
+        server.shutdown()
+    assert type(caught.value) is kind
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize(
