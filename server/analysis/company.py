@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,19 +63,26 @@ def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit], *,
     part = one.cells()
     y = part.allocated[:, column]
     known, share = np.isfinite(y), _share(one, column, usual)
-    place, name = one.track.index, one.track.names[column]
+    name = one.track.names[column]
     apart: list[int] = []
     along: list[int] = []
     for peer in peers:
         curve = np.interp(peer.cells().time, part.time[known], y[known])
         like, own = peer.curves().like(curve) >= (CLOSELY if straight else LIKENESS), usual
         if peer.track.names is not one.track.names:
-            own = np.array([usual[place[name]] if name in place else 0.0 for name in peer.track.names])
+            own = np.append(usual, 0.0)[_places(peer.track.names, one.track.names)]
         rises = _rises(peer, like, own, share)
         too = name in peer.track.index and bool(rises[peer.track.index[name]])
         (along if too else apart).append(int(rises.sum()))
     counts = apart or along
     return midst(np.array(counts, dtype=np.float64)) if counts else 0.0
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...], others: tuple[str, ...]) -> NDArray[np.intp]:
+    """Where each of the names stands among others; the place after the last where it does not."""
+    place = {name: number for number, name in enumerate(others)}
+    return np.array([place.get(name, len(others)) for name in names], dtype=np.intp)
 
 
 def _share(one: Fit, column: int, usual: Floats) -> float:

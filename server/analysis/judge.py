@@ -178,10 +178,13 @@ def _conclude(group: _Group, end: float, settings: AnalysisSettings) -> tuple[li
     parted, parts = split_cohorts(group.name, signs, listing, group.coarse, group.past, settings)
     better = {(sign.track.node, sign.cache) for sign in parted}
     signs = [sign for sign in signs if (sign.track.node, sign.cache) not in better] + parted
+    faint = [(one, each.span) for each in group.scans for one in each.faint if (one.node, one.cache) not in better]
     # A hasty part needs a score that no chance reaches: it makes no other sign likelier, nor less likely.
-    hasty = [sign.span.hasty for sign in signs]
+    hasty = [*(sign.span.hasty for sign in signs), *(span.hasty for _, span in faint)]
     tests = sum(sum(one.judged.values()) for one in group.scans if not one.span.hasty)
-    q = q_values_apart([chance(sign.score, short=sign.short) for sign in signs], hasty, tests)
+    chances = [chance(sign.score, short=sign.short) for sign in signs]
+    chances += [chance(one.score, short=one.short) for one, _ in faint]
+    q = q_values_apart(chances, hasty, tests)[: len(signs)]
     fleet, filling, covered = fleet_findings(signs, listing, group.past, end, settings)
     single = [pair for pair in zip(signs, q, strict=True) if (pair[0].track.node, pair[0].cache) not in covered]
     leaks = gather(choose(single, settings.q_limit), group.coarse, settings)

@@ -25,7 +25,7 @@ class Curves:
         centred = curve - curve.mean()
         norm = np.sqrt((centred**2).sum())
         with np.errstate(divide="ignore", invalid="ignore"):
-            result = (self._y * centred[:, None]).sum(axis=0) / (self._norm * norm)
+            result = centred @ self._y / (self._norm * norm)
         return np.where(np.isfinite(result), result, 0.0)
 
 

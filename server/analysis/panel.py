@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,10 +65,13 @@ class Panel:
 def material_rate(track: Track, settings: AnalysisSettings) -> float:
     """Bytes a second below which growth does not matter on this node."""
     total = track.memory[:, MEMORY_TOTAL]
-    known = total[-1:] if np.isfinite(total[-1:]).all() else total[np.isfinite(total)]
-    if not len(known):
-        return settings.material_bytes_per_hour / 3600.0
-    return settings.material_fraction * float(known[-1]) / (30 * 86400.0)
+    newest = float(total[-1]) if len(total) else math.nan
+    if not math.isfinite(newest):
+        known = total[np.isfinite(total)]
+        if not len(known):
+            return settings.material_bytes_per_hour / 3600.0
+        newest = float(known[-1])
+    return settings.material_fraction * newest / (30 * 86400.0)
 
 
 def make_panel(tracks: Sequence[Track], width: float, settings: AnalysisSettings) -> Panel:

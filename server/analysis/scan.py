@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from server.analysis.bench import Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
 from server.analysis.company import MANY_MORE, alongside, company, usual_company
+from server.analysis.faint import MOST_NODE, Faint, counts, faint
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
@@ -51,8 +52,6 @@ FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
 COHORT_SHARE = 0.35
 """Of the nodes that list a cache: from so many on that grow, the median of all is no measure (see cohort)."""
-MOST_NODE = 0.3
-"""Of a growth: what more of it is explained by the node's load is the load's."""
 UNEVEN = 0.45
 """Of a rise over a day and more that gets no faster: an increment of more than this share may be a step, be it a wide
 one. Of 262 simulated leaks that were named over a day and a week none had more than 0.34."""
@@ -128,6 +127,7 @@ class Scan:
 
     span: Span
     signs: list[Sign]
+    faint: list[Faint]
     judged: dict[str, int]
     """Series judged on each node."""
 
@@ -142,14 +142,14 @@ def scan(panel: Panel, span: Span, past: Past) -> Scan:
     columns = [part.columns[chosen] for part, chosen in zip(surveyed.parts, surveyed.candidates, strict=True)]
     rising = np.bincount(np.concatenate([np.zeros(0, np.intp), *columns]), minlength=len(panel.names))
     if not rising.any():
-        return Scan(span, [], judged)
+        return Scan(span, [], [], judged)
     least = np.maximum(2, COHORT_SHARE * panel.listed[surveyed.judged].sum(axis=0))
     many = (rising >= least) & span.of_all
     bench = Bench(surveyed, np.flatnonzero(rising))
     found = candidates_of(surveyed, bench.promising(many))
     common = many & (_grown_by(panel, found, many) >= least)
     signs = _Signs(surveyed, bench, past, len(judged))
-    return Scan(span, [sign for one in found for sign in signs.of(one, common)], judged)
+    return Scan(span, [sign for one in found for sign in signs.of(one, common)], signs.faint, judged)
 
 
 def _grown_by(panel: Panel, found: Sequence[Candidates], asked: Bools) -> Indices:
@@ -170,6 +170,8 @@ class _Signs:
         self._scales = Scales(surveyed, bench, past)
         self._fits: dict[int, Fit] = {}
         self._usual: dict[tuple[int, bytes], Floats] = {}
+        self.faint: list[Faint] = []
+        """What `of` met besides."""
 
     def _fit(self, row: int) -> Fit:
         """One of the judged tracks; that with several candidates is looked at once."""
@@ -196,9 +198,12 @@ class _Signs:
         weighed = self._scales.weigh(candidates, compared, active, wander[likely], always)
         # How a growth looks to one who sees this node only matters where the span may tell of the fleet.
         lone = candidates.lone() if self._span.of_all else candidates.trend
+        there = weighed.likely | always
+        chosen = there & counts(self._surveyed, candidates, weighed)
+        self.faint += faint(self._surveyed, candidates, weighed, there & ~chosen)
         return [
             self._sign(candidates, k, compared, lone, float(active[k]), weighed, always=bool(always[k]))
-            for k in np.flatnonzero(weighed.likely | always).tolist()
+            for k in np.flatnonzero(chosen).tolist()
         ]
 
     def _sign(

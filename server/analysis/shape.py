@@ -48,8 +48,8 @@ def onset(t: Floats, y: Floats) -> int:
     before = y - bases[:, None]
     before, since = np.abs(before), np.abs(before - rates[:, None] * after)
     best, cost = 0, np.inf
-    for k in range(max(len(t) - 3, 1)):
-        total = float(before[k, :k].sum() + since[k, k:].sum())
+    costs = np.where(places < places[:, None], before, since).sum(axis=1)
+    for k, total in enumerate(costs[: max(len(t) - 3, 1)].tolist()):
         if total < cost * 0.98:
             best, cost = k, total
     return best

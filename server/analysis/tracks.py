@@ -163,7 +163,8 @@ def _columns(rows: Sequence[CacheRow], canonical: Mapping[str, str]) -> _Columns
 
 def _bytes(counts: Floats, columns: _Columns) -> Floats:
     """[T, C] bytes per cache from [T, R] objects per row; NaN only where no row of the cache is listed."""
-    total = counts.take(columns.first, axis=1) * columns.sizes
+    # The counts lie in memory row by row of the layout: so they are picked, and turned around only once.
+    total = np.multiply(counts.T.take(columns.first, axis=0).T, columns.sizes, order="C")
     for cache, row, size in columns.further:
         own, more = total[:, cache], counts[:, row] * size
         total[:, cache] = np.where(np.isnan(own), more, own + np.where(np.isnan(more), 0.0, more))

@@ -97,15 +97,16 @@ class Usual:
         """Mean, mean square, and that of the falls [S, P] of each cache's changes on each peer over its lag [S, P]."""
         which = np.stack([gaps.searchsorted(own * NEARLY) for gaps, own in zip(self._gaps, lag.T, strict=True)], axis=1)
         peers = np.arange(len(self._peers))
-        for row, peer in np.argwhere(self._known[peers, which] < 0).tolist():
-            gap = which[row, peer]
-            if self._known[peer, gap] < 0:
-                if self._filled == len(self._moves):
-                    more = np.zeros((len(peers) + self._filled, *self._moves.shape[1:]))
-                    self._moves = np.concatenate([self._moves, more])
-                self._moves[self._filled] = _moves(self._peers[peer].time, self._y[peer], float(lag[row, peer]))
-                self._known[peer, gap] = self._filled
-                self._filled += 1
+        new = np.argwhere(self._known[peers, which] < 0)
+        gaps = which[new[:, 0], new[:, 1]]
+        _, once = np.unique(new[:, 1] * self._known.shape[1] + gaps, return_index=True)
+        for (row, peer), gap in zip(new[once].tolist(), gaps[once].tolist(), strict=True):
+            if self._filled == len(self._moves):
+                more = np.zeros((len(peers) + self._filled, *self._moves.shape[1:]))
+                self._moves = np.concatenate([self._moves, more])
+            self._moves[self._filled] = _moves(self._peers[peer].time, self._y[peer], float(lag[row, peer]))
+            self._known[peer, gap] = self._filled
+            self._filled += 1
         found = self._moves[self._known[peers, which], :, columns[:, None]]
         return found[..., 0], found[..., 1], found[..., 2]
 
