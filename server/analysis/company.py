@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.lockstep import LIKENESS as IN_LOCKSTEP
+from server.analysis.lockstep import like
 from server.analysis.medians import midst
 from server.analysis.survey import Fit
 
@@ -35,11 +36,13 @@ def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> 
     grows in lockstep by as many objects is none either: work moves each cache in proportion to what it held, one leak's
     caches hold as many objects more.
     """
-    like = one.curves().like(one.cells().allocated[:, column])
-    with_it = _rises(one, like >= (CLOSELY if straight else LIKENESS), usual, _share(one, column, usual))
+    rises = _rises(one, usual, _share(one, column, usual))
+    rises[column] = False
+    alike = _likeness(one, rises, one.cells().allocated[:, column])
     objects = (one.last - one.first) / one.sizes
     least, most = objects[column] / AS_MANY, objects[column] * AS_MANY
-    return np.asarray(with_it & ~((like >= IN_LOCKSTEP) & (least <= objects) & (objects <= most)))
+    same = (alike >= IN_LOCKSTEP) & (least <= objects) & (objects <= most)
+    return np.asarray((alike >= (CLOSELY if straight else LIKENESS)) & ~same)
 
 
 def alongside(one: Fit, column: int) -> int:
@@ -48,11 +51,9 @@ def alongside(one: Fit, column: int) -> int:
     For caches that many nodes show growing: which of the others belong to a leak of all nodes is not told.
     """
     usual = np.zeros(len(one.first))
-    with_it = _rises(
-        one, one.curves().like(one.cells().allocated[:, column]) >= LIKENESS, usual, _share(one, column, usual)
-    )
-    with_it[column] = False
-    return int(with_it.sum())
+    rises = _rises(one, usual, _share(one, column, usual))
+    rises[column] = False
+    return int((_likeness(one, rises, one.cells().allocated[:, column]) >= LIKENESS).sum())
 
 
 def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit], *, straight: bool = False) -> float:
@@ -67,13 +68,17 @@ def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit], *,
     apart: list[int] = []
     along: list[int] = []
     for peer in peers:
-        curve = np.interp(peer.cells().time, part.time[known], y[known])
-        like, own = peer.curves().like(curve) >= (CLOSELY if straight else LIKENESS), usual
+        own = usual
         if peer.track.names is not one.track.names:
             own = np.append(usual, 0.0)[_places(peer.track.names, one.track.names)]
-        rises = _rises(peer, like, own, share)
-        too = name in peer.track.index and bool(rises[peer.track.index[name]])
-        (along if too else apart).append(int(rises.sum()))
+        rises = _rises(peer, own, share)
+        if not rises.any():
+            apart.append(0)
+            continue
+        alike = _likeness(peer, rises, np.interp(peer.cells().time, part.time[known], y[known]))
+        with_it = alike >= (CLOSELY if straight else LIKENESS)
+        too = name in peer.track.index and bool(with_it[peer.track.index[name]])
+        (along if too else apart).append(int(with_it.sum()))
     counts = apart or along
     return midst(np.array(counts, dtype=np.float64)) if counts else 0.0
 
@@ -93,6 +98,14 @@ def _beyond(one: Fit, usual: Floats) -> Floats:
     return np.asarray((one.last - one.first) / np.maximum(one.first, 1.0) - usual)
 
 
-def _rises(one: Fit, like: NDArray[np.bool_], usual: Floats, share: float) -> Bools:
-    rises = like & (one.last - one.first >= LEAST) & (_beyond(one, usual) >= share)
-    return np.asarray(rises)
+def _rises(one: Fit, usual: Floats, share: float) -> Bools:
+    """[C] which of a node's caches rose by so much beyond the usual."""
+    return np.asarray((one.last - one.first >= LEAST) & (_beyond(one, usual) >= share))
+
+
+def _likeness(one: Fit, chosen: Bools, curve: Floats) -> Floats:
+    """[C] the correlation of the chosen caches with that curve; 0 of the others."""
+    found = np.zeros(len(chosen))
+    if chosen.any():
+        found[chosen] = like(one.cells().allocated[:, chosen], curve)
+    return found

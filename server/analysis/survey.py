@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.factors import node_effects, node_scales, others_greatest
-from server.analysis.lockstep import Curves
 from server.analysis.medians import column_medians
 from server.analysis.panel import Panel, Stack, material_rate
 from server.analysis.reclaim import beyond
@@ -104,19 +103,12 @@ class Fit:
     """Bytes a second below which growth does not matter on this node."""
 
     _cells: list[Track] = field(default_factory=list)
-    _curves: list[Curves] = field(default_factory=list)
 
     def cells(self) -> Track:
         """The track over the span, in its cells; worked out once."""
         if not self._cells:
             self._cells.append(cells(self.track, self.span.start, self.span.end, self.span.width))
         return self._cells[0]
-
-    def curves(self) -> Curves:
-        """The allocated bytes of those cells, to be likened to one of them or another; worked out once."""
-        if not self._curves:
-            self._curves.append(Curves(self.cells().allocated))
-        return self._curves[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Signs that count for nothing but their number: of caches that the kernel frees late, and of what is weak in a part."""
+"""Signs that count for nothing but their number, as of caches that the kernel frees late."""
 
 from __future__ import annotations
 
