@@ -17,6 +17,7 @@ __all__ = ["assemble_boots", "assemble_nodes", "layout_rows"]
 Floats = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
 _COUNTS = ("num_min", "active_min")
+_MOST = 2**31 - 1
 
 
 def layout_rows(layout: Caches) -> tuple[CacheRow, ...]:
@@ -124,8 +125,15 @@ def _alike(
     blocks = [block for own in nodes for block in own]
     joined = (np.concatenate([getattr(block, name) for block in blocks]) for name in ARRAYS[: -len(_COUNTS)])
     time, uptime, memory, samples = (array.reshape(len(nodes), -1, *array.shape[1:]) for array in joined)
-    num, active = (np.empty((len(nodes), len(rows), time.shape[1])) for _ in _COUNTS)
+    shape = (len(nodes), len(rows), time.shape[1])
+    num, active = (np.empty(shape, np.int32 if _fits(blocks, name) else np.float64) for name in _COUNTS)
     for n, own in enumerate(nodes):
-        np.concatenate([block.num_min.T for block in own], axis=1, out=num[n])
-        np.concatenate([block.active_min.T for block in own], axis=1, out=active[n])
+        np.concatenate([block.num_min.T for block in own], axis=1, out=num[n], casting="same_kind")
+        np.concatenate([block.active_min.T for block in own], axis=1, out=active[n], casting="same_kind")
         yield (BootSeries(own[0].boot, time[n], uptime[n], memory[n], samples[n], rows, num[n].T, active[n].T),)
+
+
+def _fits(blocks: Sequence[Block], name: str) -> bool:
+    """Whether four bytes hold each of these counts."""
+    counts = (getattr(block, name) for block in blocks)
+    return all(int(each.min(initial=0)) >= -_MOST and int(each.max(initial=0)) <= _MOST for each in counts)

@@ -182,7 +182,7 @@ class BootSeries:
     samples: Ints
     rows: tuple[CacheRow, ...]
     num_min: Floats
-    """[T, C] objects; active_min likewise."""
+    """[T, C] objects; active_min likewise. In four bytes each (int32) where all are listed and fit."""
     active_min: Floats
 
 

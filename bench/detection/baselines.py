@@ -54,7 +54,7 @@ def panel(nodes: Sequence[NodeSeries], start: float, end: float, width: int) -> 
                 known = np.isfinite(boot.num_min[:, k])
                 if row.ordinal == 0:
                     held[n, at[known], c] = 0.0
-                held[n, at[known], c] += boot.num_min[known, k] * row.obj_size
+                held[n, at[known], c] += boot.num_min[known, k] * float(row.obj_size)
             memory[n] = boot.memory[-1, 0]
     kept = np.isfinite(held).any(axis=(0, 2))
     time = (np.arange(count) * float(width))[kept]
