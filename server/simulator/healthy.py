@@ -148,14 +148,13 @@ def _fills_to_limit(nodes: Nodes, terms: Terms, rng: np.random.Generator) -> Nod
 
 
 def _fills_with_load(nodes: Nodes, terms: Terms, rng: np.random.Generator) -> Nodes:
-    """What it lacks to its limit falls by e in 3 to 30 hours of ordinary work, of days with deep nights."""
+    """It fills in 6 to 14 hours of ordinary work, of days with deep nights: what takes days looks as a leak."""
     cache = str(rng.choice(["ip6_dst_cache", "scsi_cmd_cache", "kmalloc-64", "nf_conntrack", "kmalloc-512"]))
-    tau = 3.0 * 10.0 ** float(rng.random())
     fill = Change(
         (cache,),
         terms.hours * float(rng.uniform(-0.1, 0.5)),
         objects=float(rng.uniform(3e4, 9e4)),
-        over=3 * tau,
+        over=float(rng.uniform(6.0, 14.0)),
         saturating=True,
         with_load=True,
     )
