@@ -147,21 +147,6 @@ def _fills_to_limit(nodes: Nodes, terms: Terms, rng: np.random.Generator) -> Nod
     return _one(nodes, rng, changes=(fill,))
 
 
-def _fills_with_load(nodes: Nodes, terms: Terms, rng: np.random.Generator) -> Nodes:
-    """It fills in 6 to 14 hours of ordinary work, of days with deep nights: what takes days looks as a leak."""
-    cache = str(rng.choice(["ip6_dst_cache", "scsi_cmd_cache", "kmalloc-64", "nf_conntrack", "kmalloc-512"]))
-    fill = Change(
-        (cache,),
-        terms.hours * float(rng.uniform(-0.1, 0.5)),
-        objects=float(rng.uniform(3e4, 9e4)),
-        over=float(rng.uniform(6.0, 14.0)),
-        saturating=True,
-        with_load=True,
-    )
-    depth = float(rng.uniform(0.4, 0.9))
-    return _one(tuple(replace(node, depth=depth) for node in nodes), rng, changes=(fill,))
-
-
 def _away(nodes: Nodes, terms: Terms, rng: np.random.Generator) -> Nodes:
     at = _within(terms, rng, 0.1, 0.5)
     return _one(nodes, rng, gaps=(Gap(at, at + terms.hours * float(rng.uniform(0.1, 0.4))),))
@@ -179,10 +164,8 @@ def _pages(nodes: Nodes, terms: Terms, rng: np.random.Generator, *, in_slab: boo
     return _one(nodes, rng, page_leaks=(leak,))
 
 
-def _family(
-    name: str, about: str, adjust: Adjust, *, hard: bool = False, count: int | None = None, least_hours: float = 0.0
-) -> Family:
-    return Family(name, about, False, hard, partial(_fleet, name, adjust, count=count), least_hours)
+def _family(name: str, about: str, adjust: Adjust, *, hard: bool = False, count: int | None = None) -> Family:
+    return Family(name, about, False, hard, partial(_fleet, name, adjust, count=count))
 
 
 HEALTHY: tuple[Family, ...] = (
@@ -210,5 +193,4 @@ HEALTHY: tuple[Family, ...] = (
     _family("pages", "memory leaks outside slab: a note, no finding", partial(_pages, in_slab=False)),
     _family("large-kmalloc", "slab leaks that no cache lists: a note, no finding", partial(_pages, in_slab=True)),
     _family("steps", "levels that step up and down at random, and stay", _steps, hard=True),
-    _family("fills-with-load", "a cache that its node's load fills", _fills_with_load, hard=True, least_hours=24.0),
 )
