@@ -46,8 +46,9 @@ def split_cohorts(
 ) -> tuple[list[Sign], list[Note]]:
     """Signs of caches that part the group in two, compared anew with the nodes that do not grow; a note on each.
 
-    `listing` are the nodes that list each cache, `coarse` cells of the group's nodes over the whole window. As of the
-    fleet's growth, what fills on the median of the nodes, or what many other caches do as well, is only watched.
+    `listing` are the nodes that list each cache, `coarse` cells of the group's nodes over the whole window. What fills
+    on the median of the nodes, or what many other caches do as well, is only watched; file caches that fill after the
+    boot into a new kernel do not count, nor a leak's own lockstep caches: unlike the fleet's, the others stand still.
     """
     newest = {track.node: track for track in coarse if track.last}
     found: list[Sign] = []
@@ -68,7 +69,7 @@ def split_cohorts(
         cohort = f"{len(growing)} of {listed} nodes grow" + (f": those with {kind}" if kind else "")
         anew = [_compared(sign, rates, errors, cohort, settings) for sign in growing]
         strong = [sign for sign in anew if not sign.failed]
-        failed = failed_by_all(growing, past)
+        failed = failed_by_all(growing, [sign.at_work for sign in growing], past)
         found += [replace(one, failed=failed) for one in strong]
         if strong and not failed:
             notes.append(Note(None, f"group {group}: {cache}: {cohort}, the others stand still"))

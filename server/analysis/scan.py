@@ -109,6 +109,8 @@ class Sign:
     alongside: int = 0
     """How many other caches of the node rose along with it, also those that the peers' did too. Known of caches that
     many nodes show growing."""
+    at_work: int = 0
+    """Of those, what the kernel cannot shrink and one leak's lockstep caches do not explain (see company)."""
     dayless: bool = False
     """Whether the group's data in the window hold no whole day."""
     failed: tuple[str, ...] = ()
@@ -275,6 +277,7 @@ class _Signs:
             score,
             short,
             alongside(one, column) if always else 0,
+            _firm(one, company(one, column, np.zeros(len(track.names)))) if always else 0,
             dayless,
             evidence=evidence,
         )
@@ -357,7 +360,7 @@ class _Signs:
         """
         usually = self._usually(one, chosen)
         others = company(one, column, usually, straight=straight)
-        with_it, firm = int(others.sum()), int((others & ~one.track.reclaimable).sum())
+        with_it, firm = int(others.sum()), _firm(one, others)
         if not with_it or one.length < BRIEF:
             return float(with_it), float(firm)
         some = [self._fit(row) for row in self._bench.peers[chosen[:: max(1, len(chosen) // MOST_ASKED)]].tolist()]
@@ -372,6 +375,11 @@ class _Signs:
             grown = medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
             self._usual[key] = np.fmax(grown, 0.0)
         return self._usual[key]
+
+
+def _firm(one: Fit, caches: Bools) -> int:
+    """How many of the caches [C] the kernel cannot shrink."""
+    return int((caches & ~one.track.reclaimable).sum())
 
 
 def _plain(sign: Sign) -> bool:

@@ -129,3 +129,30 @@ def test_a_part_that_has_more_work_is_watched(hours: float, interval: float) -> 
     found = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
     assert found.findings == ()
     assert {one.node for one in found.watch if one.evidence["not_passed"] == "load"} == {"n1", "n2", "n3", "n4"}
+
+
+@pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (1.0, 20.0), (6.0, 120.0)])
+def test_file_caches_that_fill_after_the_boot_into_a_leaking_kernel_hide_nothing(hours: float, interval: float) -> None:
+    nodes = fleet(8, hours=hours, interval=interval)
+    names = ["dentry", "ext4_inode_cache", "buffer_head", "radix_tree_node"]
+    for number, node in enumerate(nodes):
+        passed = (node.time - START) / (hours * 3600) * (number < 4)
+        leak = node.caches[CACHE] * (1 + passed)
+        node.caches = {**node.caches, CACHE: leak, **dict.fromkeys(names, 8 * MIB + 6 * MIB * passed**0.8)}
+        node.reclaimable = dict.fromkeys(names, True)
+    end = START + hours * 3600
+    found = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+    assert {(one.node, one.cache) for one in found.findings} == {(f"n{k}", CACHE) for k in range(1, 5)}
+
+
+@pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (1.0, 20.0)])
+def test_descriptors_that_half_of_the_nodes_leak_are_found(hours: float, interval: float) -> None:
+    sizes = {"filp": 256, "sock_inode_cache": 832, "TCP": 2368, "eventpoll_epi": 128, "lsm_file_cache": 32}
+    nodes = fleet(8, hours=hours, interval=interval)
+    for number, node in enumerate(nodes):
+        opened = 4000 + 3000 * (node.time - START) / (hours * 3600) * (number < 4)
+        node.sizes = sizes
+        node.caches = {**node.caches, **{name: size * opened for name, size in sizes.items()}}
+    end = START + hours * 3600
+    found = judge(ArraySource(nodes), start=START, end=end, group=None, settings=AnalysisSettings())
+    assert {one.node for one in found.findings} == {"n1", "n2", "n3", "n4"}
