@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.company import WORK
 from server.analysis.fleet import RISE_SCORE, failed_by_all, grown_alike, own_limit
 from server.analysis.panel import material_rate
 from server.analysis.past import Past
@@ -69,7 +70,8 @@ def split_cohorts(
         cohort = f"{len(growing)} of {listed} nodes grow" + (f": those with {kind}" if kind else "")
         anew = [_compared(sign, rates, errors, cohort, settings) for sign in growing]
         strong = [sign for sign in anew if not sign.failed]
-        failed = failed_by_all(growing, [sign.at_work for sign in growing], past)
+        many = bool(np.median([sign.at_work for sign in growing]) >= WORK)
+        failed = failed_by_all(growing, past, many=many)
         found += [replace(one, failed=failed) for one in strong]
         if strong and not failed:
             notes.append(Note(None, f"group {group}: {cache}: {cohort}, the others stand still"))

@@ -13,7 +13,7 @@ from server.analysis.lockstep import like
 from server.analysis.medians import midst
 from server.analysis.survey import Fit
 
-__all__ = ["MANY_MORE", "alongside", "company", "usual_company"]
+__all__ = ["MANY_MORE", "WORK", "alongside", "company", "usual_company"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -23,9 +23,10 @@ LIKENESS, CLOSELY, SHARE, LEAST = 0.7, 0.95, 0.4, 4 * 4096.0
 AS_MANY = 1.15
 """What grows by as many objects, within so many times, is of the same things: a descriptor is an object in each of five
 caches, a process in a dozen."""
-MANY_MORE = 3
-"""Other caches that rise along with one: over less than a day that is more work. What the kernel can shrink does not
-count for this: after a boot it fills beside everything."""
+MANY_MORE, WORK = 3, 6
+"""Other caches that rise along with one: over less than a day that is more work for all nodes, where it rises on nearly
+all of them; more work for a few, where it does so on these. What the kernel can shrink does not count for the latter:
+after a boot it fills beside everything. A leak of processes, namespaces or cgroups goes through several caches, too."""
 
 
 def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> Bools:

@@ -112,7 +112,8 @@ def fleet_findings(
         if np.median([sign.rate - material_rate(sign.track, settings) for sign in grew]) < 0.0:
             continue
         found = _finding(cache, grew, listed, past, end, score, q)
-        failed = failed_by_all(grew, [sign.alongside for sign in grew], past)
+        many = bool(np.median([sign.alongside for sign in grew]) >= MANY_MORE)
+        failed = failed_by_all(grew, past, many=many)
         # What is only watched must not hide a node that leaks beyond what all do.
         leaking = found_alone[cache] if failed else set()
         covered.update((node, cache) for node in nodes if node not in leaking)
@@ -123,17 +124,15 @@ def fleet_findings(
     return findings, watch, covered
 
 
-def failed_by_all(signs: Sequence[Sign], beside: Sequence[int], past: Past) -> tuple[str, ...]:
+def failed_by_all(signs: Sequence[Sign], past: Past, *, many: bool) -> tuple[str, ...]:
     """The gates that the growth of one cache on many nodes does not pass on the median of them.
 
-    `bends`: by ASKED of the nodes it fills. `load`: over less than a day other caches rise along with it, on each node
-    so many as `beside` says.
+    `bends`: by ASKED of the nodes it fills. `load`: over less than a day `many` other caches rise along with it.
     """
     asked = signs[:: max(1, len(signs) // ASKED)]
     bent = np.median([past.bent(sign.track.node, sign.track.boot, sign.cache) for sign in asked]) > 1.0
     short = any(sign.short for sign in signs)
-    many = short and np.median(beside) >= MANY_MORE
-    return tuple(name for name, failed in (("bends", bent), ("load", many)) if failed)
+    return tuple(name for name, failed in (("bends", bent), ("load", short and many)) if failed)
 
 
 def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: float, score: float, q: float) -> Finding:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from server.analysis.bench import Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
-from server.analysis.company import MANY_MORE, alongside, company, usual_company
+from server.analysis.company import WORK, alongside, company, usual_company
 from server.analysis.faint import MOST_NODE, Faint, counts, faint
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
@@ -281,7 +281,7 @@ class _Signs:
             dayless,
             evidence=evidence,
         )
-        sign.failed = self._failed(sign, one, column, straight=straight, busy=busy >= MANY_MORE)
+        sign.failed = self._failed(sign, one, column, straight=straight, busy=busy >= WORK)
         return sign
 
     def _failed(self, sign: Sign, one: Fit, column: int, *, straight: bool, busy: bool) -> tuple[str, ...]:

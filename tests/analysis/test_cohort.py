@@ -123,6 +123,7 @@ def test_a_part_that_has_more_work_is_watched(hours: float, interval: float) -> 
     for number, node in enumerate(nodes):
         rng, passed = np.random.default_rng(number), (node.time - START) / (hours * 3600)
         more = 1 + (0.6 * passed if number < 4 else 0.0 * passed)
+        node.sizes = {**node.sizes, **{f"request-{k}": 128 * (1 + k) for k in range(10)}}
         held = {f"request-{k}": (10 + k) * MIB * more * (1 + 0.004 * rng.standard_normal(len(more))) for k in range(10)}
         node.caches = {**node.caches, **held}
     end = START + hours * 3600
