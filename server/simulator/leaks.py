@@ -13,7 +13,7 @@ __all__ = ["lost_objects"]
 Floats = NDArray[np.float64]
 
 
-def lost_objects(  # noqa: PLR0913 - one call, all of it named
+def lost_objects(  # noqa: PLR0913 - its one caller names every argument
     leak: Leak, size: int, time: Floats, load: Floats, *, start: float, end: float, booted: float, seed: int, node: str
 ) -> Floats:
     """[T] objects of `size` bytes lost in this boot. `start` and `end` (epoch) are the fleet's, `load` is [T]."""

@@ -69,7 +69,7 @@ class _Check:
             return self._found
         for table in _TABLES:
             with self._table(table):
-                (rows,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - of _TABLES
+                (rows,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - the name is one of _TABLES
                 self._found.rows[table] = rows
         self._total = sum(self._found.rows.values())
         self._integrity()
@@ -107,7 +107,7 @@ class _Check:
         while True:
             self._db.execute("BEGIN")  # a row and what it refers to are seen in one state
             try:
-                query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - of _TABLES
+                query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - the name is one of _TABLES
                 rows = self._db.execute(query, (last, _SLICE)).fetchall()
                 for row in rows:
                     try:
@@ -151,7 +151,7 @@ class _Check:
     def _recent(self, row: tuple[Any, ...]) -> Iterator[str]:
         _, node, _, boot, layout = row[:5]
         yield from self._refers(node, boot, layout)
-        query = f"SELECT {RECENT_COLUMNS} FROM recent WHERE id = ?"  # noqa: S608 - constant
+        query = f"SELECT {RECENT_COLUMNS} FROM recent WHERE id = ?"  # noqa: S608 - its one part is a constant
         samples = recent_samples([self._db.execute(query, row[:1]).fetchone()])
         columns = self._book.load(self._db, layout)
         to_snapshot("", samples, decode_counts(row[-1], len(columns.rows)), 0, columns.caches)

@@ -52,7 +52,7 @@ class Portion:
         self._node_count = -1
         strange = {r.source.snapshot.node for r in records} - known.nodes
         if strange:
-            found = client.ask(f"SELECT DISTINCT node FROM nodes WHERE node IN ({names(strange)})")  # noqa: S608 - quoted
+            found = client.ask(f"SELECT DISTINCT node FROM nodes WHERE node IN ({names(strange)})")  # noqa: S608 - names() quotes each of them
             known.nodes |= set(found.get("node", ()))
             if strange - known.nodes:
                 self._node_count = int(client.ask("SELECT uniqExact(node) AS n FROM nodes")["n"][0])
