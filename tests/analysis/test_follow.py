@@ -130,7 +130,7 @@ def test_simulated_leaks_are_called_what_they_are(family: str, shape: str) -> No
     assert set(shapes) <= {shape, "steady"}
 
 
-def in_the_morning(leaks: bool) -> list[str]:  # noqa: FBT001 - one of two
+def in_the_morning(*, leaks: bool) -> list[str]:
     """What a report over 24 h names at ten, after a deep night: a leak by the load, or a cache that it fills."""
     nodes = tuple(replace(node, depth=0.85) for node in like_nodes(Terms(1, nodes=4)))
     leak = Leak((nodes[1].name,), "scsi_cmd_cache", 4e5, at=-5.0, shape="load")
