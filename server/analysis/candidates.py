@@ -46,13 +46,25 @@ class Candidates:
     trend: Trend
     slab: Floats
     """[S] bytes: the least change of each."""
+    slows: Bools
+    """[S] whether each slows, which only its load may excuse (see `excused`)."""
     measures: Mapping[str, Floats]
 
     def take(self, kept: Indices | Bools) -> Candidates:
         """Some of them."""
         measures = {name: values[kept] for name, values in self.measures.items()}
         rows, columns, trend = self.rows[kept], self.columns[kept], self.trend.take(kept)
-        return Candidates(self.part, self.series[kept], rows, columns, trend, self.slab[kept], measures)
+        slab, slows = self.slab[kept], self.slows[kept]
+        return Candidates(self.part, self.series[kept], rows, columns, trend, slab, slows, measures)
+
+    def excused(self, surveyed: Survey, asked: Bools) -> Bools:
+        """[S] False for those of the `asked` [S] that slow by themselves: it takes long to find out, so ask of few."""
+        kept = np.ones(len(self.series), dtype=np.bool_)
+        for k in np.flatnonzero(self.slows & asked).tolist():
+            y = surveyed.curves.cleaned(self.part.block(self.series[k : k + 1]))[:, 0]
+            cells, cache = surveyed.fit(int(self.rows[k])).cells(), surveyed.panel.names[self.columns[k]]
+            kept[k] = _by_load(cells, cache, y)
+        return kept
 
     def lone(self) -> Trend:
         """The trends with what the nodes share left in."""
@@ -95,10 +107,7 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
         "slowing": spread.late < (0.6 if surveyed.span.ended else 0.4),
         "falls back": spread.drawdown > (DAY_LOST if surveyed.full else MOST_LOST) * trend.growth,
     }
-    if surveyed.full:
-        for k in np.flatnonzero(gates["slowing"] & ~gates["step"] & ~gates["falls back"]).tolist():
-            row, name = int(part.rows[chosen[k]]), surveyed.panel.names[part.columns[chosen[k]]]
-            gates["slowing"][k] = not _by_load(surveyed.fit(row).cells(), name, y[:, k])
+    slows = gates.pop("slowing") if surveyed.full else np.zeros(len(chosen), dtype=np.bool_)
     measures = {
         "slab": np.minimum(slab, _usual_slabs(surveyed.panel, part.rows[chosen], part.columns[chosen])),
         "largest_step": spread.largest,
@@ -109,7 +118,7 @@ def _fitted(surveyed: Survey, part: Part, chosen: Indices) -> Iterator[Candidate
     passed = np.flatnonzero(~np.logical_or.reduce(list(gates.values())))
     if len(passed):
         rows, columns = part.rows[chosen], part.columns[chosen]
-        yield Candidates(part, chosen, rows, columns, trend, slab, measures).take(passed)
+        yield Candidates(part, chosen, rows, columns, trend, slab, slows, measures).take(passed)
 
 
 def _by_load(cells: Track, cache: str, y: Floats) -> bool:

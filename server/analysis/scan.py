@@ -149,6 +149,7 @@ def scan(panel: Panel, span: Span, past: Past) -> Scan:
     many = (rising >= least) & span.of_all
     bench = Bench(surveyed, np.flatnonzero(rising))
     found = candidates_of(surveyed, bench.promising(many))
+    found = [one.take(one.excused(surveyed, many[one.columns])) for one in found]
     common = many & (_grown_by(panel, found, many) >= least)
     signs = _Signs(surveyed, bench, past, len(judged))
     return Scan(span, [sign for one in found for sign in signs.of(one, common)], signs.faint, judged)
@@ -201,6 +202,7 @@ class _Signs:
         # How a growth looks to one who sees this node only matters where the span may tell of the fleet.
         lone = candidates.lone() if self._span.of_all else candidates.trend
         there = weighed.likely | always
+        there &= candidates.excused(self._surveyed, there & ~always)
         chosen = there & counts(self._surveyed, candidates, weighed)
         self.faint += faint(self._surveyed, candidates, weighed, there & ~chosen)
         return [
