@@ -12,6 +12,7 @@ from server.analysis.fdr import chance, q_values_apart
 from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
 from server.analysis.identity import named_before
+from server.analysis.lately import LAST_DAY, with_last_day
 from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
 from server.analysis.panel import make_panel
@@ -53,8 +54,9 @@ def judge(
     """Judges every cache of every node (of one group) from `start` to `end`, epoch seconds.
 
     A finding that slips just under a limit is kept, and one that was none a moment ago is only watched, unless it is
-    strong (see server.analysis.steady); data from before `start` may tell so. `alone` gives judge_alone's answers about
-    this source from elsewhere, if they are kept there.
+    strong (see server.analysis.steady); data from before `start` may tell so. What the last day alone has a finding for
+    is one in a longer window, too (server.analysis.lately). `alone` gives judge_alone's answers about this source from
+    elsewhere, if they are kept there.
     """
 
     def fresh(start: float, end: float, group: str) -> Judgement:
@@ -62,8 +64,17 @@ def judge(
 
     judged = judge_alone(source, start=start, end=end, group=group, settings=settings)
     begun = [_begin_note(name, first, start, end) for name, first in sorted(judged.begins.items())]
-    judged = replace(judged, notes=(*judged.notes, *begun))
-    said = verdict(judged, alone or fresh)
+    judged = _confirmed(replace(judged, notes=(*judged.notes, *begun)), alone or fresh)
+    if end - start <= LAST_DAY:
+        return judged
+    day = judge_alone(source, start=end - LAST_DAY, end=end, group=group, settings=settings, noted=False)
+    judged = with_last_day(judged, _confirmed(day, alone or fresh))
+    return replace(judged, findings=_ranked(judged.findings))
+
+
+def _confirmed(judged: Judgement, alone: Alone) -> Judgement:
+    """The judgement with what is held as a finding, and without what is not one yet (see steady.verdict)."""
+    said = verdict(judged, alone)
     if not said.held and not said.new:
         return judged
     findings = [row for number, row in enumerate(judged.findings) if number not in said.new]

@@ -103,9 +103,8 @@ def test_healthy_nodes_more_do_not_unmake_a_sure_finding(case: Case, more: int) 
 
 
 @FEW
-@given(case=cases(days=5, caches=QUIET), days=st.sampled_from([1.5, 2, 3, 5]))
+@given(case=cases(days=5), days=st.sampled_from([1.5, 2, 3, 5]))
 def test_a_longer_quiet_past_does_not_unmake_a_sure_finding(case: Case, days: float) -> None:
-    # Not without exception, above all in caches that load moves: see what it can't do in docs/analysis.md.
     nodes = case.fleet()
     sure = named(judged(nodes), LIMIT / 10)
     assume(sure)

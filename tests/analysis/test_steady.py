@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,46 +11,14 @@ from hypothesis import strategies as st
 from common.times import format_time
 from server.analysis.judge import judge, judge_alone
 from server.analysis.steady import SURE, SURE_RECLAIMABLE, Alone, instants, reach, verdict
-from server.analysis.types import AnalysisSettings, Finding, Judgement, Lockstep
+from server.analysis.types import AnalysisSettings, Finding, Judgement
 from server.simulator.families import FAMILIES, Terms
 from server.simulator.fleet import Fleet
+from tests.analysis.rows import row
 
 HOUR, DAY = 3600.0, 86400.0
 NOON = 1_795_392_000.0 + DAY / 2
 SETTINGS = AnalysisSettings()
-
-
-def row(
-    cache: str,
-    *also: str,
-    failed: str | None = None,
-    node: str | None = "n1",
-    score: float = 7.0,
-    lazy: bool = False,
-    evidence: Mapping[str, float] = {},
-) -> Finding:
-    return Finding(
-        kind="outlier",
-        node=node,
-        group="g",
-        cache=cache,
-        members=(cache,),
-        also=tuple(Lockstep(name, 1.0) for name in also),
-        growth_bytes=1.0,
-        bytes_per_hour=1.0,
-        objects_per_hour=1.0,
-        peer_bytes_per_hour=None,
-        score=score,
-        q_value=0.01,
-        shape="steady",
-        since=0.0,
-        since_open=False,
-        exhausts_at=None,
-        reclaimable=lazy,
-        aliases=(),
-        summary="",
-        evidence={"not_passed": failed, **evidence},
-    )
 
 
 State = dict[str, str]
