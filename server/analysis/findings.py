@@ -16,7 +16,7 @@ from server.analysis.lockstep import LIKENESS, likeness
 from server.analysis.past import Past
 from server.analysis.scan import Sign
 from server.analysis.sentence import describe
-from server.analysis.shape import is_over, onset, shape_of
+from server.analysis.shape import is_over, onset, restarted, shape_of
 from server.analysis.survey import material_rate
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
 from server.analysis.trend import fit, theil_sen
@@ -162,7 +162,10 @@ def _since(sign: Sign, coarse: Mapping[tuple[str, str], Track]) -> tuple[float, 
 
 
 def _onset(part: Track, cache: str) -> tuple[float, bool, float] | None:
-    """When a cache's rise began, whether that precedes the cells, and the floor then; None where too few are known."""
+    """When a cache's rise began, anew if it was restarted; whether that precedes the cells, and the floor then.
+
+    None where too few are known.
+    """
     column = part.index.get(cache)
     if column is None:
         return None
@@ -170,8 +173,10 @@ def _onset(part: Track, cache: str) -> tuple[float, bool, float] | None:
     t, y = part.time[kept], part.allocated[kept, column]
     if len(t) < FEWEST_CELLS:
         return None
-    k = onset(t, y)
-    return float(t[k]), k == 0, float(np.median(y[: k + 1])) if k else float(y[0])
+    anew = restarted(y)
+    anew = anew if len(t) - anew >= FEWEST_CELLS else 0
+    k = anew + onset(t[anew:], y[anew:])
+    return float(t[k]), k == 0, float(np.median(y[anew : k + 1])) if k else float(y[0])
 
 
 def _shape(sign: Sign, part: Track, kept: Bools, past: Past) -> Shape:

@@ -13,6 +13,7 @@ from server.analysis.factors import companion_effect
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.survey import Survey
+from server.analysis.trend import is_straight
 from server.analysis.windows import DAY
 
 __all__ = ["Scales", "Weighed"]
@@ -76,7 +77,7 @@ class Scales:
         noise = np.sqrt(error**2 + moves**2 + slab**2)
         likely = trend.growth - compared.removed - expected >= LEAST_SCORE * noise
         # What it fell by here only makes for more noise.
-        own_wander = self._fallen(candidates, short & (likely | always))
+        own_wander = self._fallen(candidates, short & (likely | always) & ~self._straight(candidates))
         wander = np.maximum(wander, own_wander)
         noise = np.sqrt(error**2 + np.maximum(moves, own_wander) ** 2 + slab**2)
         likely = trend.growth - compared.removed - expected >= LEAST_SCORE * noise
@@ -88,6 +89,15 @@ class Scales:
         lasting = np.where(short, np.minimum(trend.growth, np.maximum(active, 0.0)), trend.growth)
         excess = lasting - removed - expected
         return Weighed(removed, together, wander, own_wander, noise, excess, excess / noise, short, likely)
+
+    def _straight(self, candidates: Candidates) -> Bools:
+        """[S] which rise in a straight line for a day and more: what such a one fell by before was a restart."""
+        length, trend, measures = self._surveyed.length[candidates.rows], candidates.trend, candidates.measures
+        straight = np.zeros(len(length), dtype=np.bool_)
+        for k in np.flatnonzero(length >= DAY).tolist():
+            slab, largest = float(measures["slab"][k]), float(measures["largest_step"][k])
+            straight[k] = is_straight(float(length[k]), float(trend.growth[k]), float(trend.error[k]), slab, largest)
+        return straight
 
     def _short(self, length: Floats) -> Bools:
         """Whether spans hold no whole day."""

@@ -38,6 +38,18 @@ def test_a_leaker_that_was_restarted_within_the_week_is_found_though_it_held_as_
     assert found.bytes_per_hour == pytest.approx(0.5 * MIB, rel=0.1)
 
 
+def test_what_a_restart_gave_back_is_no_measure_of_a_leak_that_runs_straight_for_days() -> None:
+    nodes = make_fleet(5, hours=168, interval=3600)
+    y, lost = nodes[1].caches["constant-0"], rising(nodes[1].time, 0.5 * MIB)
+    old, again = 60 * MIB, START + 30 * 3600
+    lost = np.where(nodes[1].time < again, lost + old, lost - 15 * MIB)
+    nodes[1].caches = {**nodes[1].caches, "constant-0": y + lost}
+    (found,) = judged(nodes, START + 7 * DAY, 7 * DAY).findings
+    assert (found.node, found.cache) == ("n2", "constant-0")
+    assert found.bytes_per_hour == pytest.approx(0.5 * MIB, rel=0.1)
+    assert found.since == pytest.approx(again, abs=8 * 3600)
+
+
 def test_a_leak_over_a_reboot_is_one_finding() -> None:
     nodes = make_fleet(5)
     node = nodes[1]
