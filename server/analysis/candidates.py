@@ -15,7 +15,7 @@ from server.analysis.tracks import Track
 from server.analysis.trend import Trend, fit, floors, quantum, steps
 from server.analysis.windows import BRIEF
 
-__all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of"]
+__all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of", "in_use"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -70,9 +70,9 @@ class Candidates:
         """The trends with what the nodes share left in."""
         return fit(self.part.t, self.part.y[:, self.series], self.slab, faster=_brief(self.part))
 
-    def active(self, panel: Panel) -> Floats:
-        """[S] by how many bytes the objects in use grow; see `lasting`."""
-        return fit(self.part.t, _active(panel, self.part, self.rows, self.columns)).growth
+    def active(self, panel: Panel) -> Trend:
+        """By how many bytes the objects in use grow; see `lasting`."""
+        return fit(self.part.t, in_use(panel, self.part, self.rows, self.columns))
 
     def lasting(self, active: Floats) -> Bools:
         """[S] whether so much growth of objects in use is enough."""
@@ -137,7 +137,7 @@ def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
     return np.clip(OBJECTS * panel.sizes[rows, columns], PAGE, LARGEST_SLAB)
 
 
-def _active(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:
+def in_use(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:
     """[K, S] the cells of the objects in use, in bytes. `rows` run upwards."""
     own, begins = np.unique(rows, return_index=True)
     picked = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from server.analysis.scan import Sign
+from server.analysis.sign import Sign
 from server.analysis.steady import is_sure
 from server.analysis.windows import BRIEF
 
@@ -19,7 +19,7 @@ Key = tuple[str, str, str]
 WATCH_SCORE, BRIEF_WATCH = 5.0, 3.5
 """Least score (see Sign.score) of a row in `watch`, and in windows under windows.BRIEF."""
 FILLING = frozenset({"bends", "fills"})
-SOFT = FILLING | {"load", "peers", "reclaimable", "step", "stopped"}
+SOFT = FILLING | {"in use", "load", "peers", "reclaimable", "step", "stopped"}
 """Gates which a sign in `watch` need not have passed."""
 LIGHT = ("material",)
 """What a sure sign may have failed: it may matter together with its lockstep caches (see findings.gather)."""

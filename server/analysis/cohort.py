@@ -18,8 +18,8 @@ from server.analysis.fleet import RISE_SCORE, failed_by_all, grown_alike, own_li
 from server.analysis.panel import material_rate
 from server.analysis.past import Past
 from server.analysis.peers import compare_to_peers
-from server.analysis.scan import COHORT_SHARE, COMPANY_WEIGHT, FLEET_SHARE, Sign
 from server.analysis.sentence import size
+from server.analysis.sign import COHORT_SHARE, COMPANY_WEIGHT, FLEET_SHARE, Sign
 from server.analysis.tracks import MEMORY_TOTAL, Track, cells
 from server.analysis.trend import fit
 from server.analysis.types import AnalysisSettings, Note

@@ -14,9 +14,9 @@ from server.analysis.exhaust import exhausts_at
 from server.analysis.follow import node_load
 from server.analysis.lockstep import LIKENESS, likeness
 from server.analysis.past import Past
-from server.analysis.scan import Sign
 from server.analysis.sentence import describe
 from server.analysis.shape import is_over, onset, restarted, shape_of
+from server.analysis.sign import Sign
 from server.analysis.survey import material_rate
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
 from server.analysis.trend import fit, theil_sen

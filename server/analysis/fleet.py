@@ -11,13 +11,14 @@ import numpy as np
 
 from server.analysis.company import MANY_MORE
 from server.analysis.exhaust import exhausts_at
+from server.analysis.faint import MOST_NODE
 from server.analysis.fdr import chance, q_values
 from server.analysis.follow import node_load
 from server.analysis.panel import material_rate
 from server.analysis.past import Past
-from server.analysis.scan import COMPANY_WEIGHT, FINDING_SCORE, FLEET_SHARE, MOST_NODE, Sign
 from server.analysis.sentence import describe, size
 from server.analysis.shape import onset, shape_of
+from server.analysis.sign import COMPANY_WEIGHT, FINDING_SCORE, FLEET_SHARE, Sign
 from server.analysis.tracks import MEMORY_AVAILABLE, cells
 from server.analysis.types import AnalysisSettings, Finding
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from server.analysis.medians import medians
 from server.analysis.peers import Peers, compare_to_peers
-from server.analysis.scan import FLEET_SHARE
 from server.analysis.sentence import size, span_text
+from server.analysis.sign import FLEET_SHARE
 from server.analysis.survey import BLOCKS, LARGEST, RISING, material_rate
 from server.analysis.tracks import Track
 from server.analysis.trend import Trend, fit, floors, steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +20,35 @@ from server.analysis.past import Past, bends, by_chance
 from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
 from server.analysis.shape import FASTER, is_over, levels_off, restarted, slackens
+from server.analysis.sign import (
+    COHORT_SHARE,
+    COMPANY_WEIGHT,
+    LAZY_SCORE,
+    LEAST_IN_USE,
+    OVER_SCORE,
+    PEERLESS_BRIEF,
+    PEERLESS_PART,
+    PEERLESS_SCORE,
+    PLAIN_IN_USE,
+    PLAIN_SCORE,
+    Sign,
+    least_score,
+)
 from server.analysis.steady import is_sure
 from server.analysis.survey import Fit, Survey, survey
-from server.analysis.tracks import CacheFacts, Track, warm_up_seconds
+from server.analysis.tracks import warm_up_seconds
 from server.analysis.trend import Trend, is_straight
 from server.analysis.weigh import Scales, Weighed
 from server.analysis.windows import BRIEF, DAY, SOME_HOURS, Span
 
-__all__ = ["COHORT_SHARE", "COMPANY_WEIGHT", "FINDING_SCORE", "FLEET_SHARE", "MOST_NODE", "Scan", "Sign", "scan"]
+__all__ = ["Scan", "scan"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 5.0
-"""Least score of a finding (see Sign.score): over the whole window; over a part of it, as there are many; over a window
-under BRIEF, in which nothing but noise and company has time to look like a leak."""
-DAYLESS_SCORE = 12.0
-"""The same over some hours (windows.SOME_HOURS) where the window's data hold no day that tells how far caches move."""
-LAZY_SCORE = 16.0
-"""Least score of a cache that the kernel can shrink: such fill each at its own pace."""
-OVER_SCORE = 16.0
-"""Least score of a rise that is over."""
-PLAIN_SCORE = 16.0
-"""Least score over a part that is too short to tell a leak from a busy moment (see windows.Span.hasty)."""
 MOST_ASKED = 8
 """Peers, about, that are asked how many of their caches grow alike by chance."""
-PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
-"""Least score of a cache that no other node lists: over the whole window, a part of it, and a window under BRIEF."""
-FLEET_SHARE = 0.8
-"""Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""
-COHORT_SHARE = 0.35
-"""Of the nodes that list a cache: from so many on that grow, the median of all is no measure (see cohort)."""
 UNEVEN = 0.45
 """Of a rise over a day and more that gets no faster: an increment of more than this share may be a step, be it a wide
 one. Of 262 simulated leaks that were named over a day and a week none had more than 0.34."""
@@ -61,66 +58,6 @@ MOST_SLOWER = 2.0
 """What grew so many times faster just before a span is filling up, and slows."""
 FILLS = 2.0
 """Times the bend that is most for a leak (see shape.slackens): so much is a cache's that fills."""
-COMPANY_WEIGHT = 0.25
-"""Every other cache of the node that grows with it makes a sign so much weaker, in spans that hold no whole day; in one
-under BRIEF, whatever the window, so much times their square: one may rise by chance there, but many do on a node that
-takes up work."""
-
-
-def _limit(span: Span, length: float, *, dayless: bool) -> float:
-    if span.hasty:
-        return PLAIN_SCORE
-    if dayless and length >= SOME_HOURS:
-        return DAYLESS_SCORE
-    if not span.whole or span.ended:
-        return PART_SCORE
-    return BRIEF_SCORE if span.end - span.start < BRIEF else FINDING_SCORE
-
-
-@dataclass(slots=True)
-class Sign:
-    """A (node, boot, cache) whose floor rises over a span. Bytes and seconds."""
-
-    track: Track
-    cache: str
-    facts: CacheFacts
-    span: Span
-    growth: float
-    error: float
-    rate: float
-    """Bytes a second."""
-    removed: float
-    """What the node effect explains beyond the peers' growth: by how much its caches rose more than its peers'."""
-    together: float
-    """What the node effect explains where there is no comparison with peers."""
-    peers: Peers
-    wander: float
-    """How much this cache usually moves in as long a time, on this node or its peers."""
-    own_wander: float
-    lone_growth: float
-    """Growth and its error without regard to what the nodes share: how it looks to one who sees this node only."""
-    lone_error: float
-    excess: float
-    """Growth less what the node effect and the peers' median explain."""
-    score: float
-    """Excess over the root of the summed squares of own error, peers' spread and wander; less where it has company."""
-    short: bool
-    """Whether the span holds no whole day."""
-    alongside: int = 0
-    """How many other caches of the node rose along with it, also those that the peers' did too. Known of caches that
-    many nodes show growing."""
-    at_work: int = 0
-    """Of those, what the kernel cannot shrink and one leak's lockstep caches do not explain (see company)."""
-    dayless: bool = False
-    """Whether the group's data in the window hold no whole day."""
-    failed: tuple[str, ...] = ()
-    """The gates that it did not pass, by name."""
-    evidence: dict[str, float | str | None] = field(default_factory=dict)
-
-    @property
-    def limit(self) -> float:
-        """The least score with which this would be a finding."""
-        return _limit(self.span, float(self.evidence["window_seconds"] or 0.0), dayless=self.dayless)
 
 
 @dataclass(slots=True)
@@ -161,7 +98,7 @@ def _grown_by(panel: Panel, found: Sequence[Candidates], asked: Bools) -> Indice
     for one in found:
         some = one.take(asked[one.columns])
         if len(some.rows):
-            np.add.at(count, some.columns[some.lasting(some.active(panel))], 1)
+            np.add.at(count, some.columns[some.lasting(some.active(panel).growth)], 1)
     return count
 
 
@@ -195,8 +132,8 @@ class _Signs:
         if not len(likely):
             return []
         active = candidates.take(likely).active(self._surveyed.panel)
-        lasting = candidates.take(likely).lasting(active)
-        likely, active = likely[lasting], active[lasting]
+        lasting = candidates.take(likely).lasting(active.growth)
+        likely, active = likely[lasting], active.take(lasting)
         candidates, compared, always = candidates.take(likely), compared.take(likely), always[likely]
         weighed = self._scales.weigh(candidates, compared, active, wander[likely], always)
         # How a growth looks to one who sees this node only matters where the span may tell of the fleet.
@@ -206,7 +143,7 @@ class _Signs:
         chosen = there & counts(self._surveyed, candidates, weighed)
         self.faint += faint(self._surveyed, candidates, weighed, there & ~chosen)
         return [
-            self._sign(candidates, k, compared, lone, float(active[k]), weighed, always=bool(always[k]))
+            self._sign(candidates, k, compared, lone, float(active.growth[k]), weighed, always=bool(always[k]))
             for k in np.flatnonzero(chosen).tolist()
         ]
 
@@ -253,8 +190,9 @@ class _Signs:
             "peers_median": peers.median if peers.count else None,
             "peers_spread": peers.spread if peers.count else None,
             "wander": wander,
-            "cleared_below": growth - excess + _limit(self._span, length, dayless=dayless) * noise * doubt,
+            "cleared_below": growth - excess + least_score(self._span, length, dayless=dayless) * noise * doubt,
             "company": with_it,
+            "in_use": round(float(weighed.beside[k]), 3) if math.isfinite(weighed.beside[k]) else None,
             "effect": score,
             **{name: float(values[k]) for name, values in candidates.measures.items()},
         }
@@ -281,6 +219,7 @@ class _Signs:
             alongside(one, column) if always else 0,
             _firm(one, company(one, column, np.zeros(len(track.names)))) if always else 0,
             dayless,
+            float(weighed.beside[k]),
             evidence=evidence,
         )
         sign.failed = self._failed(sign, one, column, straight=straight, busy=busy >= WORK)
@@ -305,6 +244,7 @@ class _Signs:
             "node": sign.removed > MOST_NODE * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
             "load": busy,
+            "in use": sign.beside < LEAST_IN_USE,
         }
         if not self._span.ended and LEAST_SCORE <= sign.score < (math.inf if sign.short else OVER_SCORE):
             part = one.cells()
@@ -386,8 +326,8 @@ def _firm(one: Fit, caches: Bools) -> int:
 
 def _plain(sign: Sign) -> bool:
     """Whether a sign in a hasty part is no busy moment: strong, even (see steady.is_sure), and alone on its node."""
-    sure = is_sure(sign.score, sign.evidence, reclaimable=sign.facts.reclaimable)
-    return sure and sign.score >= PLAIN_SCORE and not sign.evidence["company"]
+    sure = is_sure(sign.score, sign.evidence, reclaimable=sign.facts.reclaimable) and sign.score >= PLAIN_SCORE
+    return sure and not sign.evidence["company"] and sign.beside >= PLAIN_IN_USE
 
 
 def _young(one: Fit) -> bool:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from server.analysis.bench import SLAB, Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates
 from server.analysis.factors import companion_effect
+from server.analysis.in_use import peers_in_use
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
 from server.analysis.survey import Survey
-from server.analysis.trend import is_straight
+from server.analysis.trend import Trend, is_straight
 from server.analysis.windows import DAY
 
 __all__ = ["Scales", "Weighed"]
@@ -40,6 +41,8 @@ class Weighed:
     """[S] growth less what the node effect and the peers' median explain."""
     score: Floats
     """[S] excess over noise."""
+    beside: Floats
+    """[S] the same of the objects in use beside the peers' (see in_use), in spans that hold no whole day; else inf."""
     short: Bools
     """[S] whether the span holds no whole day."""
     likely: Bools
@@ -64,9 +67,9 @@ class Scales:
         return wander
 
     def weigh(
-        self, candidates: Candidates, compared: Compared, active: Floats, wander: Floats, always: Bools
+        self, candidates: Candidates, compared: Compared, active: Trend, wander: Floats, always: Bools
     ) -> Weighed:
-        """`active` [S] is what objects in use grew by; `always` [S] whose own wander is asked for at any score."""
+        """`active` is how the objects in use grew; `always` [S] whose own wander is asked for at any score."""
         rows, trend, length = candidates.rows, candidates.trend, self._surveyed.length[candidates.rows]
         known, short = np.asarray(compared.known.any(axis=1)), self._short(length)
         error, slab = np.maximum(trend.error, 1.0), SLAB * candidates.measures["slab"]
@@ -86,9 +89,15 @@ class Scales:
         removed = np.where(likely, np.maximum(compared.removed, load - expected), compared.removed)
         together = np.where(likely, np.maximum(compared.together, load), compared.together)
         # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
-        lasting = np.where(short, np.minimum(trend.growth, np.maximum(active, 0.0)), trend.growth)
+        lasting = np.where(short, np.minimum(trend.growth, np.maximum(active.growth, 0.0)), trend.growth)
         excess = lasting - removed - expected
-        return Weighed(removed, together, wander, own_wander, noise, excess, excess / noise, short, likely)
+        beside = np.full(len(rows), np.inf)
+        at = np.flatnonzero(short & likely & known)
+        if len(at):
+            median, spread = peers_in_use(self._surveyed, self._bench, candidates.take(at), compared.take(at))
+            uncertain = np.sqrt(active.error[at] ** 2 + spread**2 + slab[at] ** 2)
+            beside[at] = (active.growth[at] - removed[at] - np.maximum(median, 0.0)) / uncertain
+        return Weighed(removed, together, wander, own_wander, noise, excess, excess / noise, beside, short, likely)
 
     def _straight(self, candidates: Candidates) -> Bools:
         """[S] which rise in a straight line for a day and more: what such a one fell by before was a restart."""

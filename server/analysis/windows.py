@@ -34,7 +34,7 @@ class Span:
     ended: bool = False
     """Whether it ends before the report's window ends: for leaks that stopped by themselves."""
     hasty: bool = False
-    """Whether it is a part of a window under twice SHORTEST: only what is plain counts there (see scan.PLAIN_SCORE)."""
+    """Whether it is a part of a window under twice SHORTEST: only what is plain counts there (see sign.PLAIN_SCORE)."""
 
     @property
     def of_all(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from server.analysis.choice import Choice, choose
 from server.analysis.peers import Peers
-from server.analysis.scan import Sign
+from server.analysis.sign import Sign
 from server.analysis.tracks import make_tracks
 from server.analysis.windows import Span
 from tests.analysis.series import MIB, START, ArraySource, fleet
