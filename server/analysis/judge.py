@@ -12,7 +12,7 @@ from server.analysis.fdr import chance, q_values_apart
 from server.analysis.findings import finding, gather, goes_on
 from server.analysis.fleet import fleet_findings
 from server.analysis.identity import named_before
-from server.analysis.lately import LAST_DAY, with_last_day
+from server.analysis.lately import LAST_DAY, passes_its_past, with_last_day
 from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
 from server.analysis.panel import make_panel
@@ -68,7 +68,9 @@ def judge(
     if end - start <= LAST_DAY:
         return judged
     day = judge_alone(source, start=end - LAST_DAY, end=end, group=group, settings=settings, noted=False)
-    judged = with_last_day(judged, _confirmed(day, alone or fresh))
+    judged = with_last_day(
+        judged, _confirmed(day, alone or fresh), lambda row: passes_its_past(source, row, start, end)
+    )
     return replace(judged, findings=_ranked(judged.findings))
 
 

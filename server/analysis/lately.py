@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from server.analysis.types import Finding, Judgement
+import numpy as np
 
-__all__ = ["LAST_DAY", "with_last_day"]
+from server.analysis.past import HIGH, RETURNED
+from server.analysis.tracks import make_tracks
+from server.analysis.types import Finding, Judgement
+from server.analysis.windows import bucket_width
+from server.buckets import Source
+
+__all__ = ["LAST_DAY", "passes_its_past", "with_last_day"]
 
 LAST_DAY = 86400.0
 """Seconds."""
-SEEN_BEFORE = "seen before"
-"""The gate that only the longer past can tell: the cache has been as large (see scan)."""
 
 
-def with_last_day(judged: Judgement, day: Judgement) -> Judgement:
-    """`judged` with what only `day`, the judgement of its last day, has a finding for.
+def with_last_day(judged: Judgement, day: Judgement, new: Callable[[Finding], bool]) -> Judgement:
+    """`judged` with what only `day`, the judgement of its last day, has a finding for, if it is `new`.
 
-    The parts of a window go with its length, so that the longer one sees less of what began a short while ago. But
-    where it has seen the cache as large before, that is the load's or a job's. Ranks are the caller's to give.
+    The parts of a window go with its length, so that the longer one sees less of what began a short while ago. Ranks
+    are the caller's to give.
     """
     known = [(one, _names(one)) for one in judged.findings]
-    before = [(one, _names(one)) for one in judged.watch if SEEN_BEFORE in str(one.evidence.get("not_passed"))]
-    more = [one for one in day.findings if not _among(one, known) and not _among(one, before)]
+    more = [one for one in day.findings if not _among(one, known) and new(one)]
     if not more:
         return judged
     named = [(one, _names(one)) for one in more]
     watch = tuple(one for one in judged.watch if not _among(one, named))
     return replace(judged, findings=(*judged.findings, *more), watch=watch)
+
+
+def passes_its_past(source: Source, row: Finding, start: float, end: float) -> bool:
+    """Whether a cache that rose in the last day before `end` holds more than since `start` before that, on this boot.
+
+    What has been as large is the load's or a job's, or fills again: the gate `seen before` of the longer window. Of a
+    fleet's row on half of the nodes at least.
+    """
+    width = bucket_width(end - start)
+    nodes = list(source.window(start, end, width, group=row.group, caches=row.members))
+    told = []
+    for track in make_tracks([node for node in nodes if row.node in {None, node.node}]):
+        for column in range(len(track.names) if track.last else 0):
+            known = np.isfinite(track.allocated[:, column])
+            y, late = track.allocated[known, column], track.time[known] >= end - LAST_DAY
+            if late.any() and not late.all():
+                now = float(np.median(y[late][-3:]))
+                told.append(now - float(np.percentile(y[~late], HIGH)) >= RETURNED * (now - float(y[late].min())))
+    return not told or 2 * sum(told) >= len(told)
 
 
 def _among(row: Finding, rows: list[tuple[Finding, set[str]]]) -> bool:

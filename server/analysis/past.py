@@ -18,7 +18,7 @@ from server.analysis.trend import quantum
 from server.analysis.wander import FEWEST_CELLS as TOLD
 from server.analysis.wander import Usual, fallen
 
-__all__ = ["MOST_PEERS", "Past", "bends", "by_chance", "jumps"]
+__all__ = ["HIGH", "MOST_PEERS", "RETURNED", "Past", "bends", "by_chance", "jumps"]
 
 Floats = NDArray[np.float64]
 
@@ -33,8 +33,8 @@ TWO_SLABS = 65536.0
 otherwise (slub_max_order, PAGE_ALLOC_COSTLY_ORDER)."""
 STEPPED, CHANCE = 0.7, 0.05
 """See by_chance: of all that a level moves so much must be steps, and up they must be against so little a chance."""
-HIGH = 95.0
-"""The percentile of earlier floors that counts as a level seen before."""
+HIGH, RETURNED = 95.0, 0.3
+"""The percentile of earlier floors that counts as a level seen before; and of a rise, so much must pass that."""
 
 
 class Past:

@@ -16,7 +16,7 @@ from server.analysis.faint import MOST_NODE, Faint, counts, faint
 from server.analysis.identity import kept_late
 from server.analysis.medians import medians
 from server.analysis.panel import Panel
-from server.analysis.past import Past, bends, by_chance
+from server.analysis.past import RETURNED, Past, bends, by_chance
 from server.analysis.peers import Peers
 from server.analysis.reclaim import pressed
 from server.analysis.shape import FASTER, is_over, levels_off, restarted, slackens
@@ -240,7 +240,7 @@ class _Signs:
         lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
         gates = {
             "material": sign.excess / one.length < one.material,
-            "seen before": before is not None and after - before < 0.3 * growth,
+            "seen before": before is not None and after - before < RETURNED * growth,
             "node": sign.removed > MOST_NODE * growth,
             "peers": not sign.peers.count and not self._alone(sign, one),
             "load": busy,
