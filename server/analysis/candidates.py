@@ -70,9 +70,9 @@ class Candidates:
         """The trends with what the nodes share left in."""
         return fit(self.part.t, self.part.y[:, self.series], self.slab, faster=_brief(self.part))
 
-    def active(self, panel: Panel) -> Trend:
-        """By how many bytes the objects in use grow; see `lasting`."""
-        return fit(self.part.t, in_use(panel, self.part, self.rows, self.columns))
+    def active(self, panel: Panel) -> Floats:
+        """[S] by how many bytes the objects in use grow; see `lasting`."""
+        return fit(self.part.t, in_use(panel, self.part, self.rows, self.columns)).growth
 
     def lasting(self, active: Floats) -> Bools:
         """[S] whether so much growth of objects in use is enough."""

@@ -15,7 +15,7 @@ from server.analysis.follow import node_load
 from server.analysis.lockstep import LIKENESS, likeness
 from server.analysis.past import Past
 from server.analysis.sentence import describe
-from server.analysis.shape import is_over, onset, restarted, shape_of
+from server.analysis.shape import is_over, leaks_again, onset, shape_of
 from server.analysis.sign import Sign
 from server.analysis.survey import material_rate
 from server.analysis.tracks import MEMORY_AVAILABLE, Track, cells
@@ -173,7 +173,7 @@ def _onset(part: Track, cache: str) -> tuple[float, bool, float] | None:
     t, y = part.time[kept], part.allocated[kept, column]
     if len(t) < FEWEST_CELLS:
         return None
-    anew = restarted(y)
+    anew = leaks_again(y)
     anew = anew if len(t) - anew >= FEWEST_CELLS else 0
     k = anew + onset(t[anew:], y[anew:])
     return float(t[k]), k == 0, float(np.median(y[anew : k + 1])) if k else float(y[0])

@@ -13,32 +13,46 @@ from numpy.typing import NDArray
 from server.analysis.bench import Bench, Compared
 from server.analysis.candidates import Candidates, in_use
 from server.analysis.peers import robust_spreads
+from server.analysis.shared import Block, Shared
 from server.analysis.survey import Survey
-from server.analysis.trend import fit
+from server.analysis.trend import Trend, fit
 
-__all__ = ["peers_in_use"]
+__all__ = ["beside_peers"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
-def peers_in_use(surveyed: Survey, bench: Bench, candidates: Candidates, compared: Compared) -> tuple[Floats, Floats]:
-    """[S] the median of what the peers' objects in use grow by over each candidate's span, scaled, and its spread.
+def beside_peers(
+    surveyed: Survey, bench: Bench, candidates: Candidates, compared: Compared
+) -> tuple[Trend, Floats, Floats]:
+    """How the objects in use grow, without what the nodes share; and [S] the peers' median of it, and its spread.
 
-    In bytes; NaN without peers. See peers.robust_spreads.
+    In bytes over each candidate's span, the peers' scaled; NaN without peers (see peers.robust_spreads).
     """
+    panel, rows = surveyed.panel, np.sort(bench.peers)
     caches, place = np.unique(candidates.columns, return_inverse=True)
-    rate, error = (np.full((len(bench.peers), len(caches)), np.nan) for _ in range(2))
-    for part in surveyed.parts:
-        theirs = np.flatnonzero(np.isin(bench.peers, part.members))
-        theirs = theirs[np.argsort(bench.peers[theirs])]
-        peer, cache = np.nonzero(surveyed.panel.listed[np.ix_(bench.peers[theirs], caches)])
-        if not len(peer):
-            continue
-        rows = bench.peers[theirs[peer]]
-        trend = fit(part.t, in_use(surveyed.panel, part, rows, caches[cache]))
-        rate[theirs[peer], cache] = trend.growth / surveyed.length[rows]
-        error[theirs[peer], cache] = trend.error / surveyed.length[rows]
+    theirs = [_block(surveyed, number, rows, caches) for number in range(len(surveyed.parts))]
+    curves = Shared(theirs, rows, panel.listed[np.ix_(rows, caches)])
+    rate, error = (np.full((len(panel.tracks), len(caches)), np.nan) for _ in range(2))
+    for part, block in zip(surveyed.parts, theirs, strict=True):
+        trend, seconds = fit(part.t, curves.cleaned(block)), surveyed.length[block.rows]
+        rate[block.rows, block.columns], error[block.rows, block.columns] = (
+            trend.growth / seconds,
+            trend.error / seconds,
+        )
+    part, used = candidates.part, in_use(panel, candidates.part, candidates.rows, candidates.columns)
+    own = fit(part.t, curves.cleaned(Block(part.t / part.width, used, candidates.rows, place)))
     length = (surveyed.length[candidates.rows] * compared.scale)[:, None]
-    rates, errors = (np.where(compared.known, values[:, place].T * length, np.nan) for values in (rate, error))
-    return robust_spreads(rates, np.where(np.isnan(rates), np.nan, errors))
+    rates, errors = (np.where(compared.known, v[bench.peers][:, place].T * length, np.nan) for v in (rate, error))
+    median, spread = robust_spreads(rates, np.where(np.isnan(rates), np.nan, errors))
+    return own, median, spread
+
+
+def _block(surveyed: Survey, number: int, rows: Indices, caches: Indices) -> Block:
+    """What is in use of the caches on those rows (upwards) that are in a part; its columns are places in `caches`."""
+    part, panel = surveyed.parts[number], surveyed.panel
+    mine = rows[np.isin(rows, part.members)]
+    row, column = np.nonzero(panel.listed[np.ix_(mine, caches)])
+    used = in_use(panel, part, mine[row], caches[column]) if len(row) else np.zeros((len(part.t), 0))
+    return Block(part.t / part.width, used, mine[row], column)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from server.analysis.past import HIGH, RETURNED
+from server.analysis.past import RETURNED
 from server.analysis.tracks import make_tracks
 from server.analysis.types import Finding, Judgement
 from server.analysis.windows import bucket_width
@@ -22,11 +22,11 @@ LAST_DAY = 86400.0
 def with_last_day(judged: Judgement, day: Judgement, new: Callable[[Finding], bool]) -> Judgement:
     """`judged` with what only `day`, the judgement of its last day, has a finding for, if it is `new`.
 
-    The parts of a window go with its length, so that the longer one sees less of what began a short while ago. Ranks
-    are the caller's to give.
+    The parts of a window go with its length, so that the longer one sees less of what began a short while ago; what is
+    older than the day it knows better, whether it fills, above all. Ranks are the caller's to give.
     """
     known = [(one, _names(one)) for one in judged.findings]
-    more = [one for one in day.findings if not _among(one, known) and new(one)]
+    more = [one for one in day.findings if not one.since_open and not _among(one, known) and new(one)]
     if not more:
         return judged
     named = [(one, _names(one)) for one in more]
@@ -49,7 +49,7 @@ def passes_its_past(source: Source, row: Finding, start: float, end: float) -> b
             y, late = track.allocated[known, column], track.time[known] >= end - LAST_DAY
             if late.any() and not late.all():
                 now = float(np.median(y[late][-3:]))
-                told.append(now - float(np.percentile(y[~late], HIGH)) >= RETURNED * (now - float(y[late].min())))
+                told.append(now - float(y[~late].max()) >= RETURNED * (now - float(y[late].min())))
     return not told or 2 * sum(told) >= len(told)
 
 

@@ -18,7 +18,7 @@ from server.analysis.trend import quantum
 from server.analysis.wander import FEWEST_CELLS as TOLD
 from server.analysis.wander import Usual, fallen
 
-__all__ = ["HIGH", "MOST_PEERS", "RETURNED", "Past", "bends", "by_chance", "jumps"]
+__all__ = ["MOST_PEERS", "RETURNED", "Past", "bends", "by_chance", "jumps"]
 
 Floats = NDArray[np.float64]
 

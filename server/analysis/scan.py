@@ -98,7 +98,7 @@ def _grown_by(panel: Panel, found: Sequence[Candidates], asked: Bools) -> Indice
     for one in found:
         some = one.take(asked[one.columns])
         if len(some.rows):
-            np.add.at(count, some.columns[some.lasting(some.active(panel).growth)], 1)
+            np.add.at(count, some.columns[some.lasting(some.active(panel))], 1)
     return count
 
 
@@ -132,8 +132,8 @@ class _Signs:
         if not len(likely):
             return []
         active = candidates.take(likely).active(self._surveyed.panel)
-        lasting = candidates.take(likely).lasting(active.growth)
-        likely, active = likely[lasting], active.take(lasting)
+        lasting = candidates.take(likely).lasting(active)
+        likely, active = likely[lasting], active[lasting]
         candidates, compared, always = candidates.take(likely), compared.take(likely), always[likely]
         weighed = self._scales.weigh(candidates, compared, active, wander[likely], always)
         # How a growth looks to one who sees this node only matters where the span may tell of the fleet.
@@ -143,7 +143,7 @@ class _Signs:
         chosen = there & counts(self._surveyed, candidates, weighed)
         self.faint += faint(self._surveyed, candidates, weighed, there & ~chosen)
         return [
-            self._sign(candidates, k, compared, lone, float(active.growth[k]), weighed, always=bool(always[k]))
+            self._sign(candidates, k, compared, lone, float(active[k]), weighed, always=bool(always[k]))
             for k in np.flatnonzero(chosen).tolist()
         ]
 

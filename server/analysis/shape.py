@@ -10,7 +10,7 @@ from server.analysis.medians import medians, midst
 from server.analysis.trend import quantum, theil_sen
 from server.analysis.types import Shape
 
-__all__ = ["bend", "is_over", "levels_off", "onset", "restarted", "shape_of", "slackens"]
+__all__ = ["bend", "is_over", "leaks_again", "levels_off", "onset", "restarted", "shape_of", "slackens"]
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +27,8 @@ standard error so much counts against a rise that is an hour old and can be look
 counts for the rise."""
 AT_ONCE, LITTLE = 0.6, 0.25
 """See restarted."""
+FEWEST_AGAIN, NEARLY = 3, 0.1
+"""See leaks_again: cells before the restart, and how near to the least, of all that was held."""
 MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
 """Stairs: least share of the rise in a third of the increments, and of the increments that are next to nothing; beyond
 the last also stairs of a slab or two."""
@@ -155,6 +157,26 @@ def restarted(y: Floats) -> int:
     found = np.flatnonzero(deep) + 2
     last = found[found > found[-1] - 2] if len(found) else found
     return int(last[np.argmin(y[last])]) if len(last) else 0
+
+
+def leaks_again(y: Floats) -> int:
+    """The cell of y [K] from which a leak runs again that a restart gave back; 0 if it is no such.
+
+    It fell once so deep (see `restarted`), to about the least it had held, and rose before and at once after that: what
+    filled up rests before it is given back, and a job gives back again and again, or waits for its next turn.
+    """
+    anew = restarted(y)
+    before, since = y[: max(anew - 1, 0)], y[anew:]
+    quarter = len(since) // 4
+    if len(before) < FEWEST_AGAIN or not quarter:
+        return 0
+    least, held = float(before.min()), float(np.ptp(before))
+    fell = y[:-1] - y[1:] > LITTLE * held
+    once = not (fell[: anew - 2].any() or fell[anew:].any())
+    rose = before[-1] > before[-FEWEST_AGAIN] and since[quarter] - since[0] > AT_ONCE * quarter / len(since) * np.ptp(
+        since
+    )
+    return anew if once and rose and float(since.min()) <= least + NEARLY * held else 0
 
 
 def levels_off(t: Floats, y: Floats, *, rests: bool = True) -> bool:

@@ -42,7 +42,7 @@ PLAIN_SCORE = 16.0
 """Least score over a part that is too short to tell a leak from a busy moment (see windows.Span.hasty)."""
 PEERLESS_SCORE, PEERLESS_PART, PEERLESS_BRIEF = 10.0, 20.0, 7.0
 """Least score of a cache that no other node lists: over the whole window, a part of it, and a window under BRIEF."""
-LEAST_IN_USE, PLAIN_IN_USE = 2.0, 5.0
+LEAST_IN_USE, PLAIN_IN_USE = 3.0, 5.0
 """Least score of what the objects in use grew by, beside the peers' alone, and in a hasty part (see Sign.beside)."""
 FLEET_SHARE = 0.8
 """Of the nodes that list a cache: so many must show its growth for it to be the fleet's (contract.md)."""

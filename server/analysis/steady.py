@@ -161,8 +161,8 @@ def is_sure(score: float, evidence: Mapping[str, float | str | None], *, reclaim
 
 
 def _near(row: Finding) -> bool:
-    """Whether a row in `watch` is short of the limit by its score or q-value, is over by now, or lacks a step."""
-    return row.node is not None and row.evidence.get("not_passed") in {None, "step", "stopped"}
+    """Whether a row in `watch` is short of the limit by its score or q-value, or lacks a step; what is over is over."""
+    return row.node is not None and row.evidence.get("not_passed") in {None, "step"}
 
 
 def _names(row: Finding) -> set[str]:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from server.analysis.bench import SLAB, Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates
 from server.analysis.factors import companion_effect
-from server.analysis.in_use import peers_in_use
+from server.analysis.in_use import beside_peers
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
+from server.analysis.shape import leaks_again
 from server.analysis.survey import Survey
-from server.analysis.trend import Trend, is_straight
+from server.analysis.trend import is_straight
 from server.analysis.windows import DAY
 
 __all__ = ["Scales", "Weighed"]
@@ -67,9 +68,9 @@ class Scales:
         return wander
 
     def weigh(
-        self, candidates: Candidates, compared: Compared, active: Trend, wander: Floats, always: Bools
+        self, candidates: Candidates, compared: Compared, active: Floats, wander: Floats, always: Bools
     ) -> Weighed:
-        """`active` is how the objects in use grew; `always` [S] whose own wander is asked for at any score."""
+        """`active` [S] is what objects in use grew by; `always` [S] whose own wander is asked for at any score."""
         rows, trend, length = candidates.rows, candidates.trend, self._surveyed.length[candidates.rows]
         known, short = np.asarray(compared.known.any(axis=1)), self._short(length)
         error, slab = np.maximum(trend.error, 1.0), SLAB * candidates.measures["slab"]
@@ -80,7 +81,7 @@ class Scales:
         noise = np.sqrt(error**2 + moves**2 + slab**2)
         likely = trend.growth - compared.removed - expected >= LEAST_SCORE * noise
         # What it fell by here only makes for more noise.
-        own_wander = self._fallen(candidates, short & (likely | always) & ~self._straight(candidates))
+        own_wander = self._fallen(candidates, short & (likely | always) & ~self._again(candidates))
         wander = np.maximum(wander, own_wander)
         noise = np.sqrt(error**2 + np.maximum(moves, own_wander) ** 2 + slab**2)
         likely = trend.growth - compared.removed - expected >= LEAST_SCORE * noise
@@ -89,24 +90,27 @@ class Scales:
         removed = np.where(likely, np.maximum(compared.removed, load - expected), compared.removed)
         together = np.where(likely, np.maximum(compared.together, load), compared.together)
         # In so short a time slabs are held by a few objects each after a burst; what leaks is in use.
-        lasting = np.where(short, np.minimum(trend.growth, np.maximum(active.growth, 0.0)), trend.growth)
+        lasting = np.where(short, np.minimum(trend.growth, np.maximum(active, 0.0)), trend.growth)
         excess = lasting - removed - expected
         beside = np.full(len(rows), np.inf)
         at = np.flatnonzero(short & likely & known)
         if len(at):
-            median, spread = peers_in_use(self._surveyed, self._bench, candidates.take(at), compared.take(at))
-            uncertain = np.sqrt(active.error[at] ** 2 + spread**2 + slab[at] ** 2)
-            beside[at] = (active.growth[at] - removed[at] - np.maximum(median, 0.0)) / uncertain
+            own, median, spread = beside_peers(self._surveyed, self._bench, candidates.take(at), compared.take(at))
+            uncertain = np.sqrt(own.error**2 + spread**2 + slab[at] ** 2)
+            beside[at] = (own.growth - removed[at] - np.maximum(median, 0.0)) / uncertain
         return Weighed(removed, together, wander, own_wander, noise, excess, excess / noise, beside, short, likely)
 
-    def _straight(self, candidates: Candidates) -> Bools:
-        """[S] which rise in a straight line for a day and more: what such a one fell by before was a restart."""
-        length, trend, measures = self._surveyed.length[candidates.rows], candidates.trend, candidates.measures
-        straight = np.zeros(len(length), dtype=np.bool_)
+    def _again(self, candidates: Candidates) -> Bools:
+        """[S] which rise in a straight line for a day and more after a restart: what that gave back is no wander."""
+        panel, measures, trend = self._surveyed.panel, candidates.measures, candidates.trend
+        length, again = self._surveyed.length[candidates.rows], np.zeros(len(candidates.rows), dtype=np.bool_)
         for k in np.flatnonzero(length >= DAY).tolist():
             slab, largest = float(measures["slab"][k]), float(measures["largest_step"][k])
-            straight[k] = is_straight(float(length[k]), float(trend.growth[k]), float(trend.error[k]), slab, largest)
-        return straight
+            if is_straight(float(length[k]), float(trend.growth[k]), float(trend.error[k]), slab, largest):
+                track = panel.tracks[candidates.rows[k]]
+                _, y = self._past.series(track.node, track.boot, panel.names[candidates.columns[k]])
+                again[k] = leaks_again(y) > 0
+        return again
 
     def _short(self, length: Floats) -> Bools:
         """Whether spans hold no whole day."""

@@ -50,6 +50,25 @@ def test_what_a_restart_gave_back_is_no_measure_of_a_leak_that_runs_straight_for
     assert found.since == pytest.approx(again, abs=8 * 3600)
 
 
+@pytest.mark.parametrize(("hours", "every"), [(20, 72), (28, 36), (30, 84), (46, 48)])
+def test_what_a_job_fills_and_gives_back_in_turns_is_no_leak_of_the_week(hours: int, every: int) -> None:
+    nodes = make_fleet(5, hours=168, interval=3600)
+    age = (nodes[1].time - START + (hours - 168) * 3600) % (every * 3600) / 3600
+    held = np.where(age <= hours, age / hours, 0.0) * 60 * MIB
+    nodes[1].caches = {**nodes[1].caches, "constant-0": nodes[1].caches["constant-0"] + held}
+    assert judged(nodes, START + 7 * DAY, 7 * DAY).findings == ()
+
+
+def test_a_job_on_top_of_a_leak_does_not_make_it_younger() -> None:
+    nodes = make_fleet(5, hours=168, interval=3600)
+    time = nodes[1].time
+    job = np.where((time >= START + 24 * 3600) & (time < START + 48 * 3600), 60 * MIB, 0.0)
+    nodes[1].caches = {**nodes[1].caches, "constant-0": nodes[1].caches["constant-0"] + rising(time, MIB) + job}
+    (found,) = judged(nodes, START + 7 * DAY, 7 * DAY).findings
+    assert found.since_open
+    assert found.growth_bytes == pytest.approx(166 * MIB, rel=0.1)
+
+
 def test_a_leak_over_a_reboot_is_one_finding() -> None:
     nodes = make_fleet(5)
     node = nodes[1]

@@ -7,7 +7,7 @@ import pytest
 
 from server.analysis.bench import Bench
 from server.analysis.candidates import candidates_of
-from server.analysis.in_use import peers_in_use
+from server.analysis.in_use import beside_peers
 from server.analysis.judge import judge
 from server.analysis.panel import make_panel
 from server.analysis.survey import survey
@@ -58,6 +58,20 @@ def test_what_all_use_more_of_is_expected_here_too() -> None:
     assert "sessions" not in {row.cache for row in found.findings}
 
 
+@pytest.mark.parametrize("minutes", [24, 45, 90])
+def test_a_swing_that_all_share_hides_no_leak(minutes: int) -> None:
+    nodes = fleet(6, hours=minutes / 60, interval=10.0)
+    for number, node in enumerate(nodes):
+        swing = 0.2 * np.sin(2 * np.pi * ((node.time - START) / (minutes * 60) + 0.3))
+        noise = 0.01 * np.random.default_rng(number).standard_normal((3, len(node.time)))
+        loads = {f"sessions-{k}": (k + 1) * 8 * MIB * (1 + swing) * (1 + noise[k]) for k in range(3)}
+        if number == 1:
+            loads["sessions-1"] += rising(node.time, 12 * MIB * 60 / minutes)
+        node.caches = {**node.caches, **loads}
+    found = judge(ArraySource(nodes), start=START, end=START + minutes * 60, group=None, settings=AnalysisSettings())
+    assert [(row.node, row.cache) for row in found.findings] == [("n2", "sessions-1")]
+
+
 def test_the_peers_use_is_what_asking_one_by_one_gives() -> None:
     nodes = drifting()
     nodes[3].caches = {name: y for name, y in nodes[3].caches.items() if name != "sessions"}
@@ -72,7 +86,7 @@ def test_the_peers_use_is_what_asking_one_by_one_gives() -> None:
     kept, compared = bench.compare(found, np.ones(len(found.rows), dtype=bool))
     found = found.take(kept)
     assert [panel.tracks[row].node for row in found.rows.tolist()] == ["n1"]
-    medians, spreads = peers_in_use(surveyed, bench, found, compared)
+    own, medians, spreads = beside_peers(surveyed, bench, found, compared)
 
     grown, errors = [], []
     for track in (track for track in tracks if track.node != "n1" and "sessions" in track.index):
@@ -85,5 +99,6 @@ def test_the_peers_use_is_what_asking_one_by_one_gives() -> None:
     middle = known_median(grown)
     spread = max(1.4826 * known_median([abs(one - middle) for one in grown]), known_median(errors))
     assert len(grown) == 4
+    assert own.growth[0] == pytest.approx(MIB, rel=0.05)
     assert medians[0] == pytest.approx(middle * compared.scale[0], rel=0.01)
     assert spreads[0] == pytest.approx(1.36 * spread * compared.scale[0], rel=0.01)

@@ -63,6 +63,18 @@ def test_what_was_as_large_before_the_last_day_is_no_leak_of_it(earlier: float, 
     assert [(one.node, one.cache) for one in days[1].findings] == [("n1", "still")] * named
 
 
+def test_what_fills_for_days_is_no_leak_of_its_last_day() -> None:
+    nodes, time = rises_again(0.0), START + np.arange(-6 * DAY, DAY + 1, 600.0)
+    filled = 200 * MIB * (1 - np.exp(-(time - time[0]) / (2 * DAY)))
+    nodes[1].caches = {**nodes[1].caches, "still": level(time, 40 * MIB) + filled}
+    source, end = ArraySource(nodes), START + DAY
+    days = [
+        judge(source, start=end - days * DAY, end=end, group=None, settings=AnalysisSettings()).findings
+        for days in (1, 7)
+    ]
+    assert [len(found) for found in days] == [1, 0]  # its bend shows over the week
+
+
 def test_what_both_name_is_one_finding_with_what_the_longer_past_tells() -> None:
     found = Judgement(0.0, 3 * DAY, findings=(row("a", "b", score=20.0),))
     assert with_last_day(found, Judgement(0.0, 1.0, findings=(row("b", "c", score=9.0),)), new) == found

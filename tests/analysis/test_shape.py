@@ -9,7 +9,7 @@ import pytest
 
 from server.analysis.exhaust import exhausts_at
 from server.analysis.sentence import describe, size, span_text
-from server.analysis.shape import bend, is_over, levels_off, onset, restarted, shape_of, slackens
+from server.analysis.shape import bend, is_over, leaks_again, levels_off, onset, restarted, shape_of, slackens
 from tests.analysis.series import Floats, ramp
 
 T = ramp(48) * 1800.0
@@ -165,3 +165,19 @@ def test_what_is_flat_before_a_fill_does_not_straighten_it(hours: float) -> None
         since = np.maximum(t - t[start], 0.0) / 3600.0
         assert slackens(t, 1e6 + 1e7 * (1 - np.exp(-since / hours))) > 1.0
         assert slackens(t, 1e6 + 1e6 * since) < 0.1
+
+
+def saw(*parts: tuple[int, float, float]) -> Floats:
+    """Straight lines one after the other: cells, and where each begins and ends."""
+    return np.concatenate([np.linspace(begin, end, cells) for cells, begin, end in parts])
+
+
+def test_a_leak_that_a_restart_gave_back_runs_again() -> None:
+    assert leaks_again(saw((10, 5, 40), (18, 0, 60))) == 10
+    assert leaks_again(saw((10, 50, 62), (18, 2, 70))) == 10  # it had leaked for long
+    assert leaks_again(saw((10, 0, 40), (18, 5, 30))) == 0  # not down to where it was
+    assert leaks_again(saw((4, 0, 40), (8, 40, 40), (16, 0, 40))) == 0  # it had filled, and rested
+    assert leaks_again(saw((8, 0, 40), (8, 0, 40), (12, 0, 40))) == 0  # again and again
+    assert leaks_again(saw((8, 0, 40), (12, 0, 0), (8, 0, 40))) == 0  # it waited for its turn
+    assert leaks_again(saw((2, 0, 40), (20, 0, 60))) == 0  # too little is known of before
+    assert leaks_again(saw((28, 0, 40))) == leaks_again(np.zeros(28)) == leaks_again(np.zeros(0)) == 0
