@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from server.problems import Problem, problem_response
 
 __all__ = ["Connection"]
 
@@ -41,7 +43,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._came += len(data)
             if self._came > self.head:
-                self.send_400_response(f"The head of the request is longer than {self.head} bytes.")
+                self.send_400_response("")
 
     def on_message_begin(self) -> None:
         self._in_head, self._came = True, 0
@@ -49,7 +51,26 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        # A head may come in one piece, with other requests before it: counted by what was read of it.
+        self._came = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if self._came > self.head:
+            raise ValueError  # which the parser makes its own, and uvicorn a call of send_400_response
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """As every other error is told; uvicorn's `msg` says less."""
+        del msg
+        detail = "this is not HTTP/1.1 as it is written: what is not plain ASCII in the address must be percent-encoded"
+        if self._came > self.head:
+            detail = f"the head of the request is longer than {self.head} bytes"
+        answer = problem_response(Problem("malformed", detail, headers={"Connection": "close"}))
+        headers = [*self.server_state.default_headers, *answer.raw_headers]
+        lines = [STATUS_LINE[answer.status_code], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
+        self.transport.write(b"".join([*lines, bytes(answer.body)]))
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: who asks for a WebSocket is answered as if not, and no package that uvicorn names is missing."""
 
     def _answer_due(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request, whatever its type says

@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "malformed": Kind(400, "The body or a header cannot be read"),
+    "malformed": Kind(400, "The request cannot be read"),
     "unauthenticated": Kind(401, "A token is required"),
     "forbidden": Kind(403, "The token is not known here"),
     "not-found": Kind(404, "There is nothing here"),

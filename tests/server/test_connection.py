@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
@@ -32,7 +34,7 @@ async def refusing(_: Scope, __: Receive, send: Send) -> None:
 @asynccontextmanager
 async def connected() -> AsyncIterator[Client]:
     config = uvicorn.Config(
-        refusing, port=0, http=Hasty, loop="uvloop", lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
+        refusing, port=0, http=Hasty, loop="uvloop", ws="none", lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS
     )
     server = uvicorn.Server(config)
     config.load()
@@ -93,12 +95,49 @@ def test_a_head_that_dribbles_in_is_given_up() -> None:
     run(client)
 
 
-def test_a_head_without_end_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (REQUEST[:-2] + b"a: " + b"b" * 3000, "longer than 2000 bytes"),  # without end
+        (REQUEST[:-2] + b"a: " + b"b" * 3000 + b"\r\n\r\n", "longer than 2000 bytes"),
+        (REQUEST[:-2] + b"a: b\r\n" * 400 + b"\r\n", "longer than 2000 bytes"),
+        (b"GET /?group=gr\xc3\xb6\xc3\x9fe HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
+        (b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", "not HTTP"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n", "not HTTP"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "not HTTP"),
+    ],
+)
+def test_what_is_refused_before_the_application_is_a_problem_too(sent: bytes, said: str) -> None:
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(REQUEST[:-2] + b"a: " + b"b" * 3000)
-        assert (await closed(reader)).startswith(b"HTTP/1.1 400 ")
+        writer.write(sent)
+        head, _, body = (await closed(reader)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\ncontent-type: application/problem+json" in head
+        assert f"\r\ncontent-length: {len(body)}".encode() in head
+        problem = json.loads(body)
+        assert problem["type"] == "urn:slabhound:problem:malformed"
+        assert said in problem["detail"]
 
     run(client)
+
+
+def test_a_head_just_within_the_bound_is_taken() -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(REQUEST[:-2] + b"a: " + b"b" * 1900 + b"\r\n\r\n")
+        await answer(reader)
+
+    run(client)
+
+
+def test_who_asks_for_a_websocket_gets_an_answer_and_the_log_no_advice(caplog: pytest.LogCaptureFixture) -> None:
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(REQUEST[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        await answer(reader)
+
+    with caplog.at_level(logging.WARNING):
+        run(client)
+    assert not caplog.records
 
 
 def test_an_answer_may_take_its_time_and_the_connection_is_kept() -> None:
