@@ -13,7 +13,8 @@ SlabhoundError
 │   ├── MalformedError   it is not even JSON
 │   └── UnknownLayoutError  it refers to a layout that was never seen in full
 └── StoreError           the storage engine
-    └── StoreFullError   it can take nothing more for now
+    ├── StoreFullError   it can take nothing more for now
+    └── TooManyNodesError   it takes no further node
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = [
     "SnapshotError",
     "StoreError",
     "StoreFullError",
+    "TooManyNodesError",
     "UnknownLayoutError",
 ]
 
@@ -112,3 +114,7 @@ class StoreError(SlabhoundError):
 
 class StoreFullError(StoreError):
     """The store can take nothing more for now (disk full, read-only): senders keep what they have and come again."""
+
+
+class TooManyNodesError(StoreError):
+    """The store takes the nodes it has and no further one: senders keep what they have until the bound is raised."""

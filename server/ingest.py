@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
-from common.errors import SlabinfoError, SnapshotError, UnknownLayoutError
+from common.errors import SlabinfoError, SnapshotError, TooManyNodesError, UnknownLayoutError
 from common.slabinfo import parse
 from common.snapshot import Caches, Snapshot
 from common.times import parse_time
@@ -24,6 +25,7 @@ from server.storage.base import Appended, Received, Store
 
 __all__ = ["SENT_AT", "Ingest"]
 
+_log = logging.getLogger("slabhound.server")
 T = TypeVar("T")
 SENT_AT = "slabhound-sent-at"
 """The sender's clock when it sent: RFC 3339, or epoch seconds."""
@@ -41,6 +43,7 @@ class Ingest:
         self._store, self._bodies, self._metrics, self._clock = store, bodies, metrics, clock
         self._layouts: dict[str, Caches] = {}
         self._quick = QuickReader(self._layouts.get, _ROWS_KEPT)
+        self._told_of_bound = False
         self._sent, self._inflated = (metrics.body_bytes.labels(form) for form in ("sent", "inflated"))
 
     async def snapshots(self, incoming: Incoming) -> Response:
@@ -103,7 +106,13 @@ class Ingest:
         batch = [Received(snapshot, now, offset) for snapshot in snapshots]
         # Appending encodes the snapshots before it gives its future.
         future = await self._off_loop(body, lambda: self._store.append(batch))
-        done = await asyncio.wrap_future(future)
+        try:
+            done = await asyncio.wrap_future(future)
+        except TooManyNodesError as error:
+            if not self._told_of_bound:  # once: such a node comes again every minute
+                self._told_of_bound = True
+                _log.error("%s; it and further new nodes are asked to come again", error)
+            raise
         self._metrics.stored.inc(done.stored)
         if done.duplicates:
             self._metrics.duplicates.inc(done.duplicates)

@@ -13,7 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from common.errors import MalformedError, SnapshotError, StoreError, StoreFullError, UnknownLayoutError
+from common.errors import (
+    MalformedError,
+    SnapshotError,
+    StoreError,
+    StoreFullError,
+    TooManyNodesError,
+    UnknownLayoutError,
+)
 from common.wire import plain_message, pointer
 from server.metrics import Metrics
 
@@ -62,6 +69,7 @@ KINDS = {
     "internal": Kind(500, "The server made a mistake"),
     "store-failed": Kind(503, "The store cannot do this now"),
     "store-full": Kind(503, "The store takes nothing more for now"),
+    "too-many-nodes": Kind(503, "The store takes no further node"),
     "busy": Kind(503, "Too much is under way"),
 }
 
@@ -151,6 +159,8 @@ def reason(error: Exception) -> Problem | None:
         found = Problem("invalid-snapshot", str(error), errors=error.errors)
     elif isinstance(error, StoreFullError):
         found = Problem("store-full", str(error), headers={"Retry-After": "30"})
+    elif isinstance(error, TooManyNodesError):
+        found = Problem("too-many-nodes", str(error), headers={"Retry-After": "60"})
     elif isinstance(error, StoreError):
         found = Problem("store-failed", str(error), headers={"Retry-After": "10"})
     elif isinstance(error, RequestValidationError):

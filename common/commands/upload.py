@@ -23,8 +23,8 @@ _MOST_SNAPSHOTS, _MOST_BYTES = 500, 8_000_000
 _ATTEMPTS, _LONGEST_WAIT = 8, 60.0
 _COME_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _TOO_LARGE, _REFUSED = 413, 422
-_FULL = "urn:slabhound:problem:store-full"
-"""The type of a 503 that somebody must mend: a full or read-only disk."""
+_TO_MEND = {"urn:slabhound:problem:store-full", "urn:slabhound:problem:too-many-nodes"}
+"""The types of a 503 that somebody must mend: a full or read-only disk, a bound of nodes."""
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Uploader:
         for attempt in range(_ATTEMPTS):
             sent = {**headers, "Slabhound-Sent-At": f"{self._clock():.3f}"}
             response = self._client.post("/snapshots", body, sent)
-            if response.status_code not in _COME_AGAIN or attempt == _ATTEMPTS - 1 or _is_full(response):
+            if response.status_code not in _COME_AGAIN or attempt == _ATTEMPTS - 1 or _is_to_mend(response):
                 break
             self._sleep(self._wait(response, attempt))
         return response
@@ -115,9 +115,9 @@ class Uploader:
             return min(2.0**attempt, _LONGEST_WAIT)
 
 
-def _is_full(response: httpx.Response) -> bool:
+def _is_to_mend(response: httpx.Response) -> bool:
     try:
-        return bool(response.json()["type"] == _FULL)
+        return bool(response.json()["type"] in _TO_MEND)
     except (ValueError, KeyError, TypeError):
         return False
 

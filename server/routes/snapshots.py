@@ -35,7 +35,7 @@ _ENCODING = {
 }
 _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{0,9})?")
 _REFUSALS = ("malformed", "unauthenticated", "forbidden", "timeout", "too-large", "unsupported-media")
-_TROUBLE = ("store-full", "store-failed", "busy", "internal")
+_TROUBLE = ("store-full", "store-failed", "too-many-nodes", "busy", "internal")
 
 
 _STRIP = StringConstraints(strip_whitespace=True)

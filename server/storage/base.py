@@ -106,7 +106,7 @@ class Store(Protocol):
         """Stores a batch, all or nothing; the future is done once it is on disk (fsync).
 
         The same (node, boot, taken_at) again is a duplicate and changes nothing. Fails with StoreFullError when the
-        disk takes no more, with SnapshotError when a bound (number of nodes) would be passed.
+        disk takes no more, with TooManyNodesError when there would be too many.
         """
         ...
 

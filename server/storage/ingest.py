@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from common.boots import BootLabels
-from common.errors import SnapshotError
+from common.errors import TooManyNodesError
 from server.storage.base import Appended
 from server.storage.catalog import Changes
 from server.storage.codec import split, unpack_ints
@@ -30,7 +30,7 @@ def append(
     max_nodes: int,
     damage: Damage,
 ) -> Appended:
-    """Writes what is new. Raises SnapshotError, with nothing changed, when there would be too many nodes."""
+    """Writes what is new. Raises TooManyNodesError, with nothing changed, when there would be too many nodes."""
     _check_bound(changes, records, max_nodes)
     rows, batch, duplicates = [], set(), 0
     for record in records:
@@ -83,8 +83,8 @@ def _check_bound(changes: Changes, records: Sequence[Record], max_nodes: int) ->
     fresh = [name for name in names if changes.find(name) is None]
     known = len(changes.catalog.nodes.keys() - changes.removed | changes.nodes.keys()) if fresh else 0
     if known + len(fresh) > max_nodes:
-        raise SnapshotError(
-            f"node {min(fresh)} would be one more than the {max_nodes} nodes this store takes: raise max-nodes"
+        raise TooManyNodesError(
+            f"node {min(fresh)} would be one more than the {max_nodes} nodes this store takes: raise --max-nodes"
         )
 
 

@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from common.boots import BootLabels
-from common.errors import SnapshotError
+from common.errors import TooManyNodesError
 from common.snapshot import Caches, Snapshot, layout_hash
 from server.assemble import assemble_boots, layout_rows
 from server.buckets import MEMORY_COLUMNS, Block, CacheRow, NodeSeries, raw_block
@@ -46,7 +46,7 @@ class MemoryStore:
         if self.fail is not None:
             done.set_exception(self.fail)
         elif len(self._nodes) + len(new) > self._max_nodes:
-            done.set_exception(SnapshotError(f"more than {self._max_nodes} nodes"))
+            done.set_exception(TooManyNodesError(f"more than {self._max_nodes} nodes"))
         else:
             stored = sum(self._put(received) for received in batch)
             done.set_result(Appended(stored, len(batch) - stored))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import StoreError, StoreFullError
+from common.errors import StoreError, StoreFullError, TooManyNodesError
 from common.snapshot import layout_hash, to_wire
 from common.wire import load_snapshot
 from common.zstd import zstd
@@ -160,6 +160,20 @@ def test_a_store_that_takes_nothing_asks_senders_to_come_again() -> None:
         assert (await a.post(wire())).status_code == 201
 
     run(test)
+
+
+def test_a_node_too_many_keeps_its_snapshots_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(a: Aggregator) -> None:
+        a.store.fail = TooManyNodesError("more than 2 nodes")
+        for node in ("c", "d"):
+            response = await a.post(wire(node=node))
+            assert_problem(response, "too-many-nodes")
+            assert (response.status_code, response.headers["retry-after"]) == (503, "60")
+
+    run(test)
+    assert [record.getMessage() for record in caplog.records if record.name == "slabhound.server"] == [
+        "more than 2 nodes; it and further new nodes are asked to come again"
+    ]
 
 
 def test_past_the_bytes_pending_senders_are_asked_to_come_again() -> None:

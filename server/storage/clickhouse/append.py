@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.boots import BootLabels
-from common.errors import SnapshotError
+from common.errors import TooManyNodesError
 from common.snapshot import Caches
 from server.storage.base import Appended
 from server.storage.clickhouse.client import Client
@@ -63,12 +63,12 @@ class Portion:
         self.layouts: dict[str, tuple[Caches, int]] = {}
 
     def add(self, records: Sequence[Record]) -> Appended:
-        """Raises SnapshotError, with nothing changed, when there would be too many nodes."""
+        """Raises TooManyNodesError, with nothing changed, when there would be too many nodes."""
         fresh = {r.source.snapshot.node for r in records} - self._known.nodes - self._new_nodes
         if fresh and self._node_count + len(self._new_nodes) + len(fresh) > self._max_nodes:
-            raise SnapshotError(
+            raise TooManyNodesError(
                 f"node {min(fresh)} would be one more than the {self._max_nodes} nodes this store takes: "
-                "raise max-nodes"
+                "raise --max-nodes"
             )
         self._new_nodes |= fresh
         new = 0

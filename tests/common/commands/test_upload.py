@@ -122,8 +122,9 @@ def test_a_server_that_stays_busy_is_given_up() -> None:
         upload(httpx.Response(503, json={"detail": "disk full"}))
 
 
-def test_a_full_disk_is_not_waited_for() -> None:
-    problem = {"type": "urn:slabhound:problem:store-full", "detail": "the disk is full"}
+@pytest.mark.parametrize("kind", ["store-full", "too-many-nodes"])
+def test_what_somebody_must_mend_is_not_waited_for(kind: str) -> None:
+    problem = {"type": f"urn:slabhound:problem:{kind}", "detail": "the disk is full"}
     server = FakeServer({"/snapshots": httpx.Response(503, json=problem, headers={"retry-after": "30"})})
     waits: list[float] = []
     with Client(SERVER, transport=server.transport) as client:

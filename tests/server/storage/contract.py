@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.errors import SnapshotError, StoreError
+from common.errors import SnapshotError, StoreError, TooManyNodesError
 from common.snapshot import Caches, Snapshot, layout_hash
 from server.storage import Retention
 from server.storage.base import Appended, Store
@@ -184,7 +184,7 @@ class StoreContract:
             ]
         assert sum(f.result().result(20).stored for f in good) == 40
         for future in bad:
-            with pytest.raises(SnapshotError, match="one more than the 2 nodes this store takes"):
+            with pytest.raises(TooManyNodesError, match="one more than the 2 nodes this store takes"):
                 future.result().result(20)
         assert [s.node for s in store.nodes()] == ["a"]
 
