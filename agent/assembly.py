@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from agent.collector import Collector, Identity
 from agent.container import foreign_hostname
-from agent.courier import Courier
+from agent.courier import Courier, set_aside
 from agent.loop import Agent
 from agent.pusher import Pusher, Verdict
 from agent.reader import ProcReader
@@ -76,7 +76,7 @@ def assemble(options: Namespace, *, tls: bool, say: Say) -> int:
             + (f"; {_waiting(spool)}" if len(spool) else "")
         )
         agent.run(schedule)
-        say(f"stopped; {_waiting(spool) if len(spool) else 'everything is sent'}")
+        say(f"stopped; {_left(spool)}")
         return 0
     finally:
         pusher.close()
@@ -84,9 +84,12 @@ def assemble(options: Namespace, *, tls: bool, say: Say) -> int:
 
 def _once(agent: Agent, spool: Spool, say: Say) -> int:
     outcome = agent.once()
+    refused = outcome.verdict not in {Verdict.STORED, Verdict.AWAY}
+    if older := spool.rejected - refused:
+        say(f"the server refuses {_count(older)} of an earlier run for good: {set_aside(spool)}")
     if outcome.verdict is Verdict.AWAY:
         raise ServerError(f"not sent: {outcome.reason}; {_waiting(spool)}")
-    if outcome.verdict is not Verdict.STORED:
+    if refused:
         raise ServerError(f"the server refuses for good: {outcome.reason}")
     if sys.stderr.isatty():  # cron would mail it
         say("sent")
@@ -97,8 +100,22 @@ def _quiet(_line: str) -> None:
     """What a single push has to say is its outcome."""
 
 
+def _left(spool: Spool) -> str:
+    """What is not stored, now that it ends."""
+    parts = [_waiting(spool)] if len(spool) else []
+    if spool.rejected:
+        parts.append(f"{_count(spool.rejected)} refused for good, {set_aside(spool)}")
+    if spool.dropped:
+        parts.append(f"{_count(spool.dropped)} dropped")
+    return "; ".join(parts) or "everything is sent"
+
+
+def _count(snapshots: int) -> str:
+    return "1 snapshot" if snapshots == 1 else f"{snapshots} snapshots"
+
+
 def _waiting(spool: Spool) -> str:
-    count = "1 snapshot" if len(spool) == 1 else f"{len(spool)} snapshots"
+    count = _count(len(spool))
     if not spool.lasting:
         return f"{count} in memory only, not kept"
     return f"{count} kept in {spool.place}"

@@ -19,7 +19,7 @@ from agent.pusher import Outcome, Verdict
 from agent.spool import Spool
 from common.times import format_duration
 
-__all__ = ["Courier"]
+__all__ = ["Courier", "set_aside"]
 
 BATCH = 32
 """Snapshots in one request while draining: about 0.4 MB of JSON, and no more than that in memory."""
@@ -76,11 +76,6 @@ class Courier:
     def next_at(self) -> float | None:
         """When `send` is due, on the clock given; None while there is nothing to send."""
         return self._next_at if self._hand is not None or len(self._spool) else None
-
-    @property
-    def refused(self) -> int:
-        """Snapshots that the server will never take, since the start."""
-        return self._spool.rejected
 
     def offer(self, entry: Entry) -> None:
         """Takes a fresh snapshot."""
@@ -187,5 +182,10 @@ class Courier:
         self._failures = 0
         self._next_at = self._clock()
         self._spool.reject(in_full(entry), str(outcome.status or "damaged"))
-        fate = f"set aside in {self._spool.place}/rejected" if self._spool.lasting else "given up"
+        fate = set_aside(self._spool)
         self._say(f"the server refuses a snapshot for good: {outcome.reason}; {fate} ({self._spool.rejected} so far)")
+
+
+def set_aside(spool: Spool) -> str:
+    """What becomes of snapshots that the server refuses for good."""
+    return f"set aside in {spool.place}/rejected" if spool.lasting else "given up"

@@ -44,23 +44,17 @@ class Agent:
         self._skipped = 0
 
     def once(self) -> Outcome:
-        """Reads once and sends it, after what an earlier run left; the outcome is the last refusal if there was one.
-
-        Raises ReadError.
-        """
-        refusal, refused = None, self._courier.refused
+        """Reads once and sends it, last, after what an earlier run left; the outcome is its own. Raises ReadError."""
         try:
             self._take(self._first())
             outcome = Outcome(Verdict.STORED)
             while self._courier.next_at is not None and outcome.verdict is not Verdict.AWAY:
                 outcome = self._courier.send()
-                if self._courier.refused > refused:
-                    refusal, refused = outcome, self._courier.refused
         except Stopping:
             outcome = Outcome(Verdict.AWAY, "interrupted")
         finally:
             self._courier.keep()
-        return outcome if outcome.verdict is Verdict.AWAY else refusal or outcome
+        return outcome
 
     def run(self, schedule: Schedule) -> None:
         """Until a signal. Raises ReadError when a first read, for trial, fails: then nothing would ever come."""

@@ -130,6 +130,34 @@ def test_once_refused(kernel: Kernel, tmp_path: Path) -> None:
     assert len(list((tmp_path / "spool/rejected").iterdir())) == 1
 
 
+def test_once_stored_while_leftovers_are_refused(kernel: Kernel, tmp_path: Path) -> None:
+    with serve(Answer(503)) as away:
+        subprocess.run(command(kernel, tmp_path, away.url, "--once"), cwd=ROOT, capture_output=True, check=False)
+    refusal = Answer(422, body={"detail": "no such luck"})
+    with serve(refusal, refusal) as server:
+        done = subprocess.run(
+            command(kernel, tmp_path, server.url, "--once"), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert [len(request.snapshots) for request in server.received] == [2, 1, 1]
+    assert done.stderr == (
+        "slabhound agent: the server refuses 1 snapshot of an earlier run for good: "
+        f"set aside in {tmp_path}/spool/rejected\n"
+    )
+    assert done.returncode == 0
+
+
+def test_what_was_set_aside_is_not_called_sent(kernel: Kernel, tmp_path: Path) -> None:
+    with (
+        serve(Answer(413)) as server,
+        running(command(kernel, tmp_path, server.url, "--interval", "1h")) as process,
+    ):
+        until(lambda: list((tmp_path / "spool/rejected").glob("*.gz")))
+        log = ended(process)
+    assert log.splitlines()[-1] == (
+        f"slabhound agent: stopped; 1 snapshot refused for good, set aside in {tmp_path}/spool/rejected"
+    )
+
+
 NOBODY = """
 import os, sys
 from common.cli import main
