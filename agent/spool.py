@@ -75,7 +75,8 @@ class DiskSpool:
         self._limit = limit
         self._most_rejected = most_rejected
         try:
-            self._rejects.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._rejects.mkdir(exist_ok=True, mode=0o700)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -142,7 +143,7 @@ class DiskSpool:
     def _write(self, path: Path, entry: bytes, *, flush: bool) -> None:
         torn = path.with_name(path.name + ".new")
         try:
-            with torn.open("wb") as file:
+            with os.fdopen(os.open(torn, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
                 file.write(entry)
                 if flush:
                     file.flush()

@@ -82,7 +82,7 @@ def lock_file(path: Path) -> IO[bytes]:
     """
     name = path.with_name(path.name + ".lock")
     try:
-        held = name.open("ab")
+        held = os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
     except OSError as error:
         raise StoreError(f"store {path}: {error.strerror}: make the folder writable or name another") from error
     try:

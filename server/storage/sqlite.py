@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +81,9 @@ class SqliteStore:
                 migrations.check(looking, path)
             finally:
                 looking.close()
+        else:
+            with suppress(OSError):  # SQLite says what is wrong, and gives its files beside this one the same mode
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = connect(path)
         try:
             migrations.migrate(db, now)

@@ -158,3 +158,17 @@ def test_the_sign_of_life_is_the_time_of_the_lock(tmp_path: Path) -> None:
     os.utime(tmp_path / "lock", (1, 1))
     spool.touch()
     assert (tmp_path / "lock").stat().st_mtime > 1
+
+
+def test_nobody_else_may_read_what_it_makes(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        spool = opened(tmp_path / "made" / "spool")
+        spool.add(entry(1))
+        spool.reject(entry(2), "422")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "made" / "spool", *(tmp_path / "made" / "spool").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o600}
+    assert len(made) == 5

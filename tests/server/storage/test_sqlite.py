@@ -1,5 +1,6 @@
 """What is SQLite's own: files, sealing, roll-ups, what survives."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,20 @@ class TestSqlite(StoreContract):
         yield reopen
         while opened:
             opened.pop().close()
+
+
+def test_nobody_else_may_read_a_new_store(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = open_store(f"sqlite:///{tmp_path}/store.db", clock=lambda: 0.0)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("store.db", "store.db-wal", "store.db-shm", "store.db.lock"), 0o600)
+
+
+def test_a_file_that_was_made_and_never_written_becomes_a_store(tmp_path: Path) -> None:
+    (tmp_path / "store.db").touch()
+    open_store(f"sqlite:///{tmp_path}/store.db", clock=lambda: 0.0).close()
+    assert (tmp_path / "store.db").stat().st_size > 0
