@@ -38,19 +38,13 @@ class Tally:
     """Files and lines that could not be used."""
     reasons: list[str] = field(default_factory=list)
     """`PATH: why` of the first hundred skipped."""
+    line: str = ""
+    """`PATH: line 7` of what came last, where it came from a file of lines."""
 
     def skip(self, where: str, why: str) -> None:
         self.skipped += 1
         if len(self.reasons) < 100:
             self.reasons.append(f"{where}: {why}")
-
-    def __str__(self) -> str:
-        """One line for people."""
-        text = f"{self.snapshots} snapshot{'s' * (self.snapshots != 1)}"
-        if not self.skipped:
-            return text
-        first = f" (the first: {self.reasons[0]})" if self.reasons else ""
-        return f"{text}, {self.skipped} file{'s' * (self.skipped != 1)} or lines skipped{first}"
 
 
 def read_inputs(
@@ -193,10 +187,11 @@ def _lines(path: Path, load_line: Callable[[bytes], T], tally: Tally, report: Ca
             if len(line) > MAX_LINE:
                 raise InputError(f"{path}: line {number}: longer than {MAX_LINE >> 20} MiB: no snapshot is")
             if line.strip():
+                tally.line = f"{path}: line {number}"
                 try:
                     loaded = load_line(line)
                 except (SnapshotError, InputError) as error:
-                    tally.skip(f"{path}: line {number}", str(error))
+                    tally.skip(tally.line, str(error))
                 else:
                     yield loaded
             report(min(1.0, read / size))

@@ -33,6 +33,8 @@ OPTIONS = (
     JSON,
 )
 
+_NAMED, _NAMED_IN_JSON = 5, 100
+"""Of the inputs that were skipped."""
 _POINTS = 60
 """Of a series, for its sparkline."""
 
@@ -50,7 +52,7 @@ def run(options: Namespace) -> int:
     start = first if options.window is None else end - options.window
     with Waiting(options.screen, "judging"):
         report = build_report(source, start=start, end=end, group=options.group)
-    report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally, astray)]
+    report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally, astray, json=options.json)]
     if options.json:
         options.screen.write([report.model_dump_json()])
     else:
@@ -72,11 +74,14 @@ def _read(paths: Collection[str], screen: Screen, tally: Tally) -> MemorySource:
     return source
 
 
-def _left_out(source: MemorySource, tally: Tally, astray: int) -> list[str]:
+def _left_out(source: MemorySource, tally: Tally, astray: int, *, json: bool) -> list[str]:
     notes = []
     if tally.skipped:
-        first = f"the first: {tally.reasons[0]}" if tally.reasons else ""
-        notes.append(f"{counted(tally.skipped, 'input')} skipped ({first})")
+        notes.append(f"{counted(tally.skipped, 'input')} skipped")
+        shown = tally.reasons[: _NAMED_IN_JSON if json else _NAMED]
+        notes += [f"skipped: {why}" for why in shown]
+        if tally.skipped > len(shown):
+            notes.append(f"and {tally.skipped - len(shown)} more skipped")
     if source.duplicates:
         notes.append(f"{counted(source.duplicates, 'snapshot')} came twice; the first of each counts")
     if astray:

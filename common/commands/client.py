@@ -114,7 +114,11 @@ def problem_text(response: httpx.Response) -> str:
         errors = problem.get("errors") or []
     except (ValueError, KeyError, AttributeError):
         return response.reason_phrase or "no reason given"
-    told = [f"{e.get('pointer', '')}: {e.get('detail', '')}" for e in errors[:3] if isinstance(e, dict)]
+    told = [
+        f"{e.get('pointer', '')}: {e.get('detail', '')}"
+        for e in errors[:3]
+        if isinstance(e, dict) and str(e.get("detail")) not in str(text)  # most often the sentence names the first
+    ]
     more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
     return " ".join("; ".join([str(text), *told, *more]).split())
 

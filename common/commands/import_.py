@@ -56,11 +56,13 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
                         times.append(given.taken_at)
                         uploader.add(_as_line(given))
                     else:
-                        uploader.add(given)
+                        uploader.add(given, tally.line)
             except InputError as error:
                 failure = error
             uploader.finish()
     outcome = uploader.outcome
+    if failure and not tally.snapshots:
+        raise failure
     if options.json:
         options.screen.write([json.dumps(_as_json(outcome, tally))])
     else:
@@ -106,10 +108,15 @@ def _as_text(outcome: Outcome, tally: Tally, times: list[float], elsewhere: str)
         parts.append(f"{count(outcome.refused)} refused by the server")
     if tally.skipped:
         parts.append(f"{counted(tally.skipped, 'input')} skipped")
-    reasons = [*outcome.reasons[:_REASONS], *tally.reasons[:_REASONS]]
+    reasons = [*_first_few(outcome.reasons, outcome.refused), *_first_few(tally.reasons, tally.skipped)]
     lines = [", ".join(parts), *(f"  {escape(reason)}" for reason in reasons)]
-    if times:
+    if times and outcome.stored + outcome.duplicates:
         newest, minutes = max(times), ceil((max(times) - min(times)) / 60) or 1
         window = format_duration(minutes * 60)
         lines.append(f"look at them: slabhound report{elsewhere} --at {format_time(newest)} --window {window}")
     return lines
+
+
+def _first_few(reasons: list[str], total: int) -> list[str]:
+    shown = reasons[:_REASONS]
+    return [*shown, f"and {count(total - len(shown))} more"] if total > len(shown) else shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Uploader"]
 
+_Named = tuple[str, bytes]
+"""How to speak of a snapshot, and its JSON."""
+
 _MOST_SNAPSHOTS, _MOST_BYTES = 500, 8_000_000
 """Of one request, before compression."""
 _ATTEMPTS, _LONGEST_WAIT = 8, 60.0
 _COME_AGAIN = {408, 425, 429, 500, 502, 503, 504}
-_TOO_LARGE, _REFUSED = 413, 422
+_TOO_LARGE, _REFUSED, _UNKNOWN = 413, 422, 409
+"""HTTP statuses: the last where a snapshot's layout is not known to the server."""
+_MOST_REASONS = 100
 _TO_MEND = {"urn:slabhound:problem:store-full", "urn:slabhound:problem:too-many-nodes"}
 """The types of a 503 that somebody must mend: a full or read-only disk, a bound of nodes."""
 
@@ -36,7 +42,7 @@ class Outcome:
     """The server had them already."""
     refused: int = 0
     reasons: list[str] = field(default_factory=list)
-    """Why the first few were refused."""
+    """`NAME: why` of the first hundred refused."""
 
 
 class Uploader:
@@ -53,14 +59,17 @@ class Uploader:
         self._client = client
         self._sleep = sleep
         self._clock = clock
-        self._waiting: list[bytes] = []
+        self._waiting: list[_Named] = []
         self._size = 0
 
-    def add(self, snapshot: bytes) -> None:
-        """Raises ServerError when the server cannot be made to take anything."""
+    def add(self, snapshot: bytes, name: str = "") -> None:
+        """`name`: how to speak of it where it is refused; its node and time unless given.
+
+        Raises ServerError when the server cannot be made to take anything.
+        """
         if self._waiting and (len(self._waiting) >= _MOST_SNAPSHOTS or self._size + len(snapshot) > _MOST_BYTES):
             self.finish()
-        self._waiting.append(snapshot)
+        self._waiting.append((name, snapshot))
         self._size += len(snapshot)
 
     def finish(self) -> None:
@@ -68,20 +77,21 @@ class Uploader:
         batch, self._waiting, self._size = self._waiting, [], 0
         self._send(batch)
 
-    def _send(self, batch: list[bytes]) -> None:
+    def _send(self, batch: list[_Named]) -> None:
         if not batch:
             return
-        response = self._post(b"\n".join(batch))
+        response = self._post(b"\n".join(line for _, line in batch))
         if response.status_code == 201:
             self._count(response)
-        elif response.status_code in {_TOO_LARGE, _REFUSED}:
+        elif response.status_code in {_TOO_LARGE, _REFUSED} or _bad(batch, response):
             if len(batch) > 1:
                 for part in _without_bad(batch, response):
                     self._send(part)
             else:
                 self.outcome.refused += 1
-                if len(self.outcome.reasons) < 5:
-                    self.outcome.reasons.append(f"{_name(batch[0])}: {problem_text(response)}")
+                if len(self.outcome.reasons) < _MOST_REASONS:
+                    name, line = batch[0]
+                    self.outcome.reasons.append(f"{name or _name(line)}: {_reason(response)}")
         else:
             raise self._client.refusal(response)
 
@@ -122,23 +132,35 @@ def _is_to_mend(response: httpx.Response) -> bool:
         return False
 
 
-def _without_bad(batch: list[bytes], response: httpx.Response) -> Iterable[list[bytes]]:
+def _without_bad(batch: list[_Named], response: httpx.Response) -> Iterable[list[_Named]]:
     """The batch in parts that may pass: the bad ones by themselves where the server names them, else halves."""
-    bad = _named(response, len(batch)) if response.status_code == _REFUSED else set()
+    bad = _bad(batch, response)
     if bad:
         return [[line for i, line in enumerate(batch) if i not in bad], *([batch[i]] for i in sorted(bad))]
     half = len(batch) // 2
     return [batch[:half], batch[half:]]
 
 
-def _named(response: httpx.Response, size: int) -> set[int]:
-    """The indexes in the pointers (`/3/node`) of a 422's errors."""
+def _bad(batch: list[_Named], response: httpx.Response) -> set[int]:
+    """The indexes in the pointers (`/3/node`) of a 422's errors, or of the layouts that a 409 lists."""
     try:
+        if response.status_code == _UNKNOWN:
+            layouts = [layout.encode() for layout in response.json()["layouts"]]
+            return {i for i, (_, line) in enumerate(batch) if any(layout in line for layout in layouts)}
+        if response.status_code != _REFUSED:
+            return set()
         pointers = [str(error["pointer"]).split("/") for error in response.json()["errors"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return set()
     found = {int(parts[1]) for parts in pointers if len(parts) > 1 and parts[1].isdecimal()}
-    return {index for index in found if index < size}
+    return {index for index in found if index < len(batch)}
+
+
+def _reason(response: httpx.Response) -> str:
+    """Why a snapshot that was sent alone is refused, as `analyze` would say it."""
+    return re.sub(
+        r"(^|; )/0((?:/\S*)?: )", lambda found: found[1] + found[2].removeprefix(": "), problem_text(response)
+    )
 
 
 def _name(line: bytes) -> str:

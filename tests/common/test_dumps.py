@@ -216,8 +216,6 @@ def test_bad_files_are_skipped_counted_and_told(tmp_path: Path) -> None:
         "b/20261122-230000.slabinfo: a second dump of the same instant",
     ):
         assert any(reason.startswith(expected) for reason in told), (expected, told)
-    assert str(tally).startswith("5 snapshots, 13 files or lines skipped (the first: ")
-    assert str(Tally(snapshots=1)) == "1 snapshot"
 
 
 @pytest.mark.parametrize("pack", [lambda data: data, gzip.compress, zstd.compress], ids=["plain", "gzip", "zstd"])

@@ -56,8 +56,19 @@ def test_what_was_skipped_or_came_twice_is_a_note(leaking: Path, tmp_path: Path)
     (tmp_path / "more.ndjson").write_text(leaking.read_text().splitlines()[0] + "\nnonsense\n")
     _, text, _ = analyze(leaking, tmp_path / "more.ndjson", "--json")
     notes = [note["note"] for note in json.loads(text)["notes"]]
-    assert any("1 input skipped (the first:" in note and "more.ndjson: line 2" in note for note in notes)
+    assert "1 input skipped" in notes
+    assert any(note.startswith(f"skipped: {tmp_path}/more.ndjson: line 2: Invalid JSON") for note in notes)
     assert "1 snapshot came twice; the first of each counts" in notes
+
+
+def test_many_that_were_skipped_are_all_named_for_programs(leaking: Path, tmp_path: Path) -> None:
+    good = leaking.read_text().splitlines()[0]
+    (tmp_path / "more.ndjson").write_text("nonsense\n" * 9 + good + "\n")
+    _, text, _ = analyze(leaking, tmp_path / "more.ndjson", "--json")
+    assert text.count("more.ndjson: line ") == 9
+    _, text, _ = analyze(leaking, tmp_path / "more.ndjson")
+    assert text.count("skipped: ") == 5
+    assert "and 4 more skipped" in text
 
 
 @pytest.mark.parametrize("window", ["all", "24h"])

@@ -40,6 +40,10 @@ def test_nobody_listens() -> None:
     ("answer", "said"),
     [
         (problem(422, detail="window: too long"), f"{SERVER} answered 422: window: too long"),
+        (
+            problem(422, detail="window: too long", errors=[{"pointer": "/query/window", "detail": "too long"}]),
+            f"{SERVER} answered 422: window: too long",
+        ),
         (problem(401), f"{SERVER} answered 401: Bad; give a token with --token-file"),
         (problem(403, detail="not yours"), f"{SERVER} answered 403: not yours; give a token with --token-file"),
         (httpx.Response(502, text="<html>"), f"{SERVER} answered 502: Bad Gateway"),

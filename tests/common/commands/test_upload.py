@@ -86,7 +86,7 @@ def test_the_bad_ones_are_named_and_the_others_stored() -> None:
     archive = Archive(lambda one: "no such name" if one["node"] in {"n3", "n7"} else None)
     uploader, server, _ = upload(archive, 10)
     assert (uploader.outcome.stored, uploader.outcome.refused) == (8, 2)
-    assert uploader.outcome.reasons[0] == "n3 at 3: Unprocessable; /0/node: no such name"
+    assert uploader.outcome.reasons[0] == "n3 at 3: Unprocessable; /node: no such name"
     assert len(server.requests) == 4
 
 
