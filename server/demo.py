@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -165,18 +167,24 @@ def _report(server: _Server, screen: Screen) -> None:
         raise
 
 
+def program_name(started_as: str, path: str | None) -> str:
+    """How to call slabhound from here: by the path that started it where no folder of `path` has it."""
+    named = Path(started_as).name == "slabhound" and shutil.which("slabhound", path=path) is None
+    return started_as if named else "slabhound"
+
+
 def _afterwards(address: str, fleet: Fleet, options: Namespace) -> list[str]:
     leaking = fleet.spec.leaks[0].nodes[0]
     if options.once:
         return []
-    api = f"{address}/api/v1"
+    api, program = f"{address}/api/v1", program_name(sys.argv[0], os.environ.get("PATH"))
     return [
         "",
         f"The aggregator listens at {address} (described at {address}/docs) and goes on hearing from every node.",
         "While it does, try:",
-        f"  slabhound report --server {address}",
-        f"  slabhound compare scsi_cmd_cache --server {address}",
-        f"  slabhound show {leaking} --server {address}",
+        f"  {program} report --server {address}",
+        f"  {program} compare scsi_cmd_cache --server {address}",
+        f"  {program} show {leaking} --server {address}",
         f"  curl '{api}/nodes/{leaking}/diff' -H 'Accept: text/plain'",
         f"  curl '{api}/nodes/{leaking}/snapshots/latest' -H 'Accept: text/plain'",
         _ending(options),

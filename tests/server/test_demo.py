@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings
-from server.demo import demo_fleet
+from server.demo import demo_fleet, program_name
 from tests.factories import START
 
 
@@ -35,3 +37,11 @@ def test_one_of_any_number_of_nodes_leaks(nodes: int) -> None:
     assert len(fleet.spec.nodes) == nodes
     ((leaking,),) = (leak.nodes for leak in fleet.spec.leaks)
     assert leaking in {node.name for node in fleet.spec.nodes}
+
+
+def test_what_to_try_next_can_be_called_from_here(tmp_path: Path) -> None:
+    started_as = ".venv/demo/bin/slabhound"
+    assert program_name(started_as, str(tmp_path)) == started_as
+    (tmp_path / "slabhound").touch(0o755)
+    assert program_name(started_as, str(tmp_path)) == "slabhound"
+    assert program_name("/somewhere/common/cli.py", None) == "slabhound"
