@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -149,7 +149,8 @@ def _command(
     from common.config import resolve  # noqa: PLC0415 - the overview and --version do without
     from common.terminal.screen import Screen  # noqa: PLC0415 - as above, only when used
 
-    module = import_module(COMMANDS[name].module)
+    with _ending_at_once():
+        module = import_module(COMMANDS[name].module)
     screen = Screen(out, err, environ)
     try:
         options = build_parser(name, module, width=screen.width).parse_intermixed_args(rest)
@@ -171,6 +172,21 @@ def _command(
     options.screen = screen
     status: int = module.run(options)
     return status
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process: raised amid the import of a compiled module it would be lost, or told as its error."""
+    import signal  # noqa: PLC0415 - the overview and --version do without
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, behind nohup
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _split(arguments: list[str]) -> tuple[str | None, str, list[str]]:

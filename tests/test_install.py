@@ -65,4 +65,4 @@ def test_the_wheel_has_every_module_the_types_the_schemas_and_the_licence(tmp_pa
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == set(packages)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
-    assert "slabhound = common.cli:main" in zipfile.ZipFile(wheel).read(scripts).decode()
+    assert "slabhound = common.start:main" in zipfile.ZipFile(wheel).read(scripts).decode()

@@ -113,6 +113,44 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (130, "")
 
 
+LOSES_IT = """
+import sys
+sys.path.insert(0, {path!r})
+from common import cli
+cli.COMMANDS["nodes"] = cli.Command("loses_it", "x")
+sys.exit(cli.main(["nodes"]))
+"""
+
+
+def test_ctrl_c_is_not_lost_amid_an_import(tmp_path: Path) -> None:
+    (tmp_path / "loses_it.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException as error:\n"
+        "    raise ImportError('numpy, on many lines') from error\n"
+    )
+    code = LOSES_IT.format(path=str(tmp_path))
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+INTERRUPTED = """
+import sys
+from common import start
+
+class Interrupted:
+    def find_spec(self, name, path, target=None):
+        if name == "common.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+sys.exit(start.main())
+"""
+
+
+def test_ctrl_c_before_the_command_line_is_loaded_is_quiet() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_files_that_fail_are_named(tmp_path: Path) -> None:
     done = run_made_up(tmp_path, "open('/none')")
     assert (done.returncode, done.stderr) == (2, "slabhound: /none: No such file or directory\n")
