@@ -12,6 +12,8 @@ import pytest
 
 from common.cli import COMMANDS, build_parser
 from common.config import Option, variable
+from common.names import MAX_GROUP, MAX_TEXT
+from common.wire import MAX_ALIASES, MAX_BATCH, MAX_CACHES, MAX_LABELS
 from server.app import create_app
 from server.metrics import Metrics
 from server.problems import KINDS
@@ -157,3 +159,22 @@ def test_documents_are_prose_for_people() -> None:
     )
     found = [path.name for path in DOCUMENTS if hype.search(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+def test_the_limits_of_a_body_are_those_of_the_code() -> None:
+    limits = read("api.md").partition("#### Limits of a body")[2].partition("### ")[0]
+    found = re.findall(r"\| ([\d,]+)(?: characters| such|)[^|^]*\|$", limits, re.MULTILINE)
+    assert [int(number.replace(",", "")) for number in found] == [
+        MAX_BATCH,
+        MAX_CACHES,
+        MAX_ALIASES,
+        MAX_LABELS,
+        MAX_TEXT,
+        MAX_GROUP,
+    ]
+
+
+def test_the_readme_names_the_commands_that_have_json() -> None:
+    (line,) = re.findall(r"These two,\n(.+) have `--json`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    having = {command for command in COMMANDS if any(option.name == "json" for option in options(command))}
+    assert set(re.findall(r"`(\w+)`", line)) == having - {"report", "analyze"}
