@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.terminal.units import span as span_text
 from common.times import format_time
 
 __all__ = ["describe", "size", "span_text"]
@@ -16,15 +17,6 @@ def size(count: float) -> str:
         value /= 1024
     digits = 0 if unit == "B" or value >= 100 else 1
     return f"{'-' if count < 0 else ''}{value:.{digits}f} {unit}"
-
-
-def span_text(seconds: float) -> str:
-    """A length of time for people: `24 h`, `15 min`, `7 d`."""
-    if seconds < 90 * 60:
-        return f"{max(round(seconds / 60), 1)} min"
-    if seconds < 3 * 86400:
-        return f"{seconds / 3600:.3g} h"
-    return f"{seconds / 86400:.3g} d"
 
 
 def describe(  # noqa: PLR0913 - the parts of one sentence, all named
@@ -50,7 +42,8 @@ def describe(  # noqa: PLR0913 - the parts of one sentence, all named
     text += ")"
     if peer_bytes_per_hour is not None:
         who = "its peer" if peers == 1 else f"its {peers} peers"
-        text += f", {who} by {size(peer_bytes_per_hour)}/h"
+        shrank = "shrank " if round(peer_bytes_per_hour) < 0 else ""
+        text += f", {who} {shrank}by {size(abs(peer_bytes_per_hour))}/h"
     if stopped:
         return text + "; it has stopped growing, but the memory is not given back."
     if exhausts_at is not None:

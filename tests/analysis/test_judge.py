@@ -330,7 +330,7 @@ def test_a_window_wider_than_the_data_judges_the_data() -> None:
     assert (wide.findings, wide.watch, wide.groups) == (whole.findings, whole.watch, whole.groups)
     assert len(whole.findings) == 1
     assert [note for note in wide.notes if note not in whole.notes] == [
-        Note(None, "group lvs: its data begin in the last 24 h of the window; judged over that, not 10 d")
+        Note(None, "group lvs: its data begin in the last 1d of the window; judged over that, not 10d")
     ]
 
 
@@ -338,7 +338,7 @@ def test_a_few_minutes_in_a_day_s_window_are_said_once() -> None:
     """Finer buckets show better where the data begin; what each of them showed was said, one against the other."""
     nodes = [replace(node, **_since(node, END - 480)) for node in make_fleet(4, interval=60.0)]
     said = [note.note for note in judged(nodes).notes if "data begin" in note.note]
-    assert said == ["group lvs: its data begin in the last 60 min of the window; judged over that, not 24 h"]
+    assert said == ["group lvs: its data begin in the last 1h of the window; judged over that, not 1d"]
 
 
 def test_a_young_group_is_judged_over_its_own_data_beside_an_old_one() -> None:

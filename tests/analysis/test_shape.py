@@ -50,7 +50,28 @@ def test_sizes_and_spans_are_for_people() -> None:
         "-2.0 KiB",
         "2794 GiB",
     ]
-    assert [span_text(v) for v in (20, 900, 86400, 7 * 86400)] == ["1 min", "15 min", "24 h", "7 d"]
+    assert [span_text(v) for v in (20, 900, 86400, 7 * 86400)] == ["20s", "15m", "1d", "7d"]
+
+
+@pytest.mark.parametrize(
+    ("peers", "rate", "said"),
+    [(5, -632.0, "its 5 peers shrank by 632 B/h."), (1, -0.4, "its peer by 0 B/h."), (2, 0.0, "its 2 peers by 0 B/h.")],
+)
+def test_peers_that_shrink(peers: int, rate: float, said: str) -> None:
+    text = describe(
+        where="lvs3",
+        cache="dentry",
+        growth=1.0,
+        seconds=8760.0,
+        bytes_per_hour=1.0,
+        peers=peers,
+        peer_bytes_per_hour=rate,
+        also=0,
+        reboots=0,
+        stopped=False,
+        exhausts_at=None,
+    )
+    assert text == f"lvs3: dentry has grown by 1 B in 2h 26m (1 B/h), {said}"
 
 
 def test_the_sentence() -> None:
@@ -68,7 +89,7 @@ def test_the_sentence() -> None:
         exhausts_at=1_796_288_400,
     )
     assert text == (
-        "lvs3: scsi_cmd_cache has grown by 53.4 MiB in 24 h (2.2 MiB/h), its 5 peers by 11.7 KiB/h; "
+        "lvs3: scsi_cmd_cache has grown by 53.4 MiB in 1d (2.2 MiB/h), its 5 peers by 11.7 KiB/h; "
         "memory will run out on 2026-12-03."
     )
 
