@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.commands.options import AT, GROUP, JSON, SERVER, TOKEN_FILE, WINDOW
 from common.terminal.table import Cell, Column, table
-from common.terminal.units import count, counted, rate, size
+from common.terminal.units import count, counted, rate, share, size
 from common.terminal.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _row(cache: dict[str, Any]) -> list[Cell]:
         cache["cache"],
         count(cache["nodes"]),
         size(allocated),
-        f"{active / allocated:.0%}" if allocated else "-",
+        share(active, allocated),
         rate(cache["bytes_per_hour"], sign=True),
         growing,
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,10 @@ __all__ = ["Client", "path_segment", "problem_text"]
 
 _PAGE = 1000
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_HINTS = {
+    "urn:slabhound:problem:unknown-cache": "; here: `slabhound caches`, and --at or --window for another time",
+    "urn:slabhound:problem:unknown-node": "; here: `slabhound nodes`",
+}
 _HERE = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -77,7 +82,7 @@ class Client:
 
     def refusal(self, response: httpx.Response) -> ServerError:
         """What a status of 400 or more says, for the user."""
-        hint = "; give a token with --token-file" if response.status_code in {401, 403} else ""
+        hint = "; give a token with --token-file" if response.status_code in {401, 403} else _hint(response)
         return ServerError(f"{self._server} answered {response.status_code}: {problem_text(response)}{hint}")
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -85,13 +90,13 @@ class Client:
             return self._http.request(method, f"/api/v1{path}", **request)
         except httpx.ConnectError as error:
             raise ServerError(
-                f"no aggregator at {self._server} ({error}): start one with `slabhound server`,"
+                f"no aggregator at {self._server} ({_plain(error)}): start one with `slabhound server`,"
                 " or name another with --server"
             ) from None
         except httpx.TimeoutException:
             raise ServerError(f"{self._server} did not answer in time: try again, or a shorter --window") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServerError(f"{self._server}: {str(error) or type(error).__name__}") from None
+            raise ServerError(f"{self._server}: {_plain(error)}") from None
 
     def _checked(self, response: httpx.Response) -> httpx.Response:
         if response.is_error:
@@ -104,6 +109,14 @@ class Client:
         except ValueError:
             kind = response.headers.get("content-type", "nothing")
             raise ServerError(f"{self._server} is no aggregator: it answered {kind} where JSON is due") from None
+
+
+def _hint(response: httpx.Response) -> str:
+    """What the server says in terms of addresses, in terms of commands."""
+    try:
+        return _HINTS.get(response.json()["type"], "")
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def problem_text(response: httpx.Response) -> str:
@@ -121,6 +134,10 @@ def problem_text(response: httpx.Response) -> str:
     ]
     more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
     return " ".join("; ".join([str(text), *told, *more]).split())
+
+
+def _plain(error: Exception) -> str:
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def _present(params: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -53,9 +53,9 @@ def _lines(comparison: dict[str, Any], screen: Screen) -> list[str]:
     nodes, peers = comparison["nodes"], comparison["peers"]
     cache = escape(comparison["cache"])
     lines = [paint(f"{cache} from {when(start)} to {when(end)} ({span(end - start)})", "head", colour=screen.colour)]
-    others = [escape(name) for name in comparison["members"] if name != comparison["cache"]]
-    if others:
-        lines += wrap("the kernel's names: " + ", ".join(others), screen.width, "  ")
+    if comparison["members"] != [comparison["cache"]]:
+        names = ", ".join(map(escape, comparison["members"]))
+        lines += wrap(f"the kernel's names: {names}", screen.width, "  ")
     if not nodes:
         return [*lines, "  no node lists it in this window"]
     standing = sum(1 for node in nodes if node["stands_out"])

@@ -8,12 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.commands.options import JSON, SERVER, TOKEN_FILE, WINDOW
+from common.errors import ConfigError
+from common.names import NODE_RULE, is_node_name
 from common.terminal.colour import paint
 from common.terminal.progress import Progress
 from common.terminal.sparkline import sparkline
 from common.terminal.table import Cell, Column, table
 from common.terminal.text import escape
-from common.terminal.units import count, size, span, when
+from common.terminal.units import count, share, size, span, when
 from common.times import format_time, parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
     """Prints the node's facts, its biggest caches and those that grew most within the window."""
     from common.commands.client import Client, path_segment  # noqa: PLC0415 - httpx is loaded only to be used
 
+    if not is_node_name(options.node):
+        raise ConfigError(f"{options.node!r} is no node name: {NODE_RULE} (`slabhound nodes` lists them)")
     with Client(options.server, options.token_file, transport=transport) as client:
         base = f"/nodes/{path_segment(options.node)}"
         latest = client.get(f"{base}/snapshots/latest")
@@ -73,7 +77,7 @@ def _facts(latest: dict[str, Any], screen: Screen) -> list[str]:
         ("up", _boot(latest, taken_at)),
         ("dump", f"{when(taken_at)}, received {when(received_at)}"),
         ("memory", f"{size(memory.get('total'))}, {size(memory.get('available'))} available"),
-        ("slab", f"{size(allocated)} allocated, {size(active)} in use, {count(len(caches['name']))} caches"),
+        ("slab", f"{size(allocated)} allocated, {size(active)} in use, {count(len(set(caches['name'])))} caches"),
     ]
     if offset is not None and abs(offset) >= 1:
         facts.append(("clock", f"{span(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the server's"))
@@ -104,8 +108,14 @@ def _caches(latest: dict[str, Any], diff: dict[str, Any], history: list[dict[str
         allocated, active, objects = totals.get(name, (0, 0, 0))
         series = [(time, float(then[name][0]) if name in then else None) for time, then in past]
         draw = partial(sparkline, series, start=start, end=end, unicode=screen.unicode)
-        used = f"{active / allocated:.0%}" if allocated else "-"
-        return [name, size(allocated), used, count(objects), size(growth.get(name, 0), sign=True), draw]
+        return [
+            name,
+            size(allocated),
+            share(active, allocated),
+            count(objects),
+            size(growth.get(name, 0), sign=True),
+            draw,
+        ]
 
     biggest = sorted(totals, key=lambda name: -totals[name][0])[:_BIGGEST]
     grown = [name for name in sorted(growth, key=lambda name: -growth[name]) if growth[name] > 0][:_GROWN]

@@ -117,13 +117,15 @@ def _details(finding: Finding, end: float) -> list[str]:
     growth = f"{size(finding['growth_bytes'], sign=True)} {began} ({age(since, end)}), {finding['shape']}"
     objects = f"{count(finding['objects_per_hour'])} objects/h"
     beside = f"peers {'do not list it' if peers is None else rate(peers, sign=True)}"
+    if finding["kind"] == "fleet":
+        beside = "as on the median node"
     texts = [
         escape(finding["summary"]),
         f"{growth}; {objects}; {beside}",
         f"{_exhausts(finding, end)}; score {finding['score']:.1f}, q {finding['q_value']:.2g}",
     ]
     also = [f"{escape(a['cache'])} {rate(a['bytes_per_hour'], sign=True)}" for a in finding["also"]]
-    names = [escape(name) for name in finding["members"] if name != finding["cache"]]
+    names = [escape(name) for name in finding["members"] if finding["members"] != [finding["cache"]]]
     aliases = [escape(name) for name in finding["aliases"]]
     if also:
         texts.append("grows in lockstep: " + ", ".join(also))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.times import format_time
 
-__all__ = ["age", "count", "counted", "rate", "size", "span", "when"]
+__all__ = ["age", "count", "counted", "rate", "share", "size", "span", "when"]
 
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -27,6 +27,13 @@ def size(value: float | None, *, sign: bool = False) -> str:
 def rate(value: float | None, *, sign: bool = False) -> str:
     """Bytes an hour: `2.2 MiB/h`."""
     return "-" if value is None else f"{size(value, sign=sign)}/h"
+
+
+def share(part: float, whole: float) -> str:
+    """`97%`; `-` of nothing, and `>100%` where counts that no kernel gives say so."""
+    if not whole:
+        return "-"
+    return f"{part / whole:.0%}" if part <= whole else ">100%"
 
 
 def count(value: float | None) -> str:

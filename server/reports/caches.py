@@ -12,6 +12,10 @@ from server.reports.fields import Window, WireReport, whole
 __all__ = ["CacheItem", "CacheList", "lay_out_caches"]
 
 
+LARGEST = 2**63 - 1
+"""Bytes: the sum of counts that no kernel gives ends here, as a node's does in the store."""
+
+
 class CacheItem(WireReport):
     """One cache over all nodes that list it."""
 
@@ -41,8 +45,8 @@ def lay_out_caches(found: Sequence[CacheSummary]) -> list[CacheItem]:
             cache=one.cache,
             members=list(one.members),
             nodes=one.nodes,
-            active_bytes=whole(one.active_bytes),
-            allocated_bytes=whole(one.allocated_bytes),
+            active_bytes=min(whole(one.active_bytes), LARGEST),
+            allocated_bytes=min(whole(one.allocated_bytes), LARGEST),
             bytes_per_hour=None if one.bytes_per_hour is None else whole(one.bytes_per_hour),
             fleet_growth=one.fleet_growth,
         )

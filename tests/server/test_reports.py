@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.analysis.caches import CacheSummary
 from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Lockstep, Note
+from server.reports.caches import lay_out_caches
 from server.reports.outliers import build_report, lay_out
 from tests.server.fakes import MemoryStore
 from tests.server.harness import NOW
@@ -98,3 +100,8 @@ def test_the_judge_gets_what_was_asked_for() -> None:
     report = build_report(store, start=1, end=2, group="lvs", settings=settings, limit=3, generated_at=4, judge=judge)
     assert asked == {"source": store, "start": 1, "end": 2, "group": "lvs", "settings": settings}
     assert report.generated_at == 4
+
+
+def test_bytes_that_no_kernel_has_end_where_a_nodes_do() -> None:
+    (item,) = lay_out_caches([CacheSummary("dentry", ("dentry",), 1, 1.77e21, 4096.0, None, fleet_growth=False)])
+    assert (item.active_bytes, item.allocated_bytes) == (2**63 - 1, 4096)

@@ -106,6 +106,17 @@ def test_addresses() -> None:
     assert server_url("https://x.example/slabhound/") == "https://x.example/slabhound"
 
 
+def test_a_refused_connection_is_told_without_its_number() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        with (
+            Client(address) as client,
+            pytest.raises(ServerError, match=rf"no aggregator at {address} \(Connection refus"),
+        ):
+            client.get("/nodes")
+
+
 def test_a_path_before_the_interface_is_kept() -> None:
     server = FakeServer({})
     with Client(SERVER + "/slabs", transport=server.transport) as client, pytest.raises(ServerError):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from common.commands import caches, compare, nodes, report, show
-from common.errors import ServerError
+from common.errors import ConfigError, ServerError
 from common.terminal.text import cells
 from tests.common.commands.fake import FakeServer, made_finding, made_options, made_report, made_series, shown
 
@@ -230,7 +230,7 @@ def test_show_tells_the_facts_and_what_grew() -> None:
         "6.1.0-28-amd64, x86_64, 8 CPUs",
         "1d, booted 2026-11-21 22:59Z",
         "8.0 GiB, 6.5 GiB available",
-        "3 caches",
+        " in use, 2 caches\n",
         "1m 30s ahead of the server's",
         "biggest of 2 caches",
         "+350 KiB",
@@ -258,5 +258,23 @@ def test_show_json() -> None:
 
 
 def test_an_unknown_node_is_the_server_s_sentence() -> None:
-    with pytest.raises(ServerError, match=r"answered 404: no /nodes/a%2Fb/snapshots/latest"):
-        call(show, {}, node="a/b")
+    with pytest.raises(ServerError, match=r"answered 404: no /nodes/lvs9/snapshots/latest"):
+        call(show, {}, node="lvs9")
+
+
+@pytest.mark.parametrize("name", ["a/b", ""])
+def test_what_can_be_no_node_is_not_asked_for(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name!r} is no node name: .*slabhound nodes"):
+        call(show, {}, node=name)
+
+
+def test_a_cache_that_nobody_lists_then_is_looked_for_by_commands() -> None:
+    problem = {"type": "urn:slabhound:problem:unknown-cache", "detail": "no node lists 'x'"}
+    with pytest.raises(ServerError, match="no node lists 'x'; here: `slabhound caches`, and --at or --window"):
+        call(compare, {"/compare": httpx.Response(404, json=problem)}, cache="x")
+
+
+def test_compare_names_every_name_of_the_kernel_s() -> None:
+    both = {**COMPARISON, "cache": "kmalloc-64", "members": ["kmalloc-64", "size-64"]}
+    assert "  the kernel's names: kmalloc-64, size-64\n" in call(compare, {"/compare": both}, cache="kmalloc-64")[1]
+    assert "names" not in call(compare, {"/compare": COMPARISON}, cache="scsi_cmd_cache")[1]

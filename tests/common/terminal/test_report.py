@@ -32,7 +32,7 @@ def test_a_finding_says_everything() -> None:
         "memory runs out in 10d 5h, 2026-12-03 04:00Z",
         "score 31.4, q 0.0004",
         "grows in lockstep: scsi_sense_cache +283 KiB/h",
-        "the kernel's names: scsi_cmd_cache_2",
+        "the kernel's names: scsi_cmd_cache, scsi_cmd_cache_2",
         "the kernel merged into it: biovec-16",
         "reclaimable",
     ):
@@ -45,9 +45,14 @@ def test_what_is_not_known_is_said() -> None:
     )
     text = rendered(made_report(finding))
     assert "every node of lvs  scsi_cmd_cache" in text
-    assert "peers do not list it" in text
+    assert "4,550 objects/h; as on the median node" in " ".join(text.split())
+    assert "peers" not in text.replace("while its five peers", "")
     assert "since 2026-11-22 02:00Z, where the data begin" in text
     assert "lasts for more than a year" in text
+
+
+def test_a_cache_of_one_node_alone_is_said() -> None:
+    assert "peers do not list it" in rendered(made_report(made_finding(peer_bytes_per_hour=None)))
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])

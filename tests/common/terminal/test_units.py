@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.terminal.units import age, count, counted, rate, size, span, when
+from common.terminal.units import age, count, counted, rate, share, size, span, when
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,7 @@ def test_ages_and_instants() -> None:
     assert when(None) == "-"
     assert [counted(v, "node") for v in (0, 1, 2000)] == ["0 nodes", "1 node", "2,000 nodes"]
     assert [count(v) for v in (None, 0, 1234567.4)] == ["-", "0", "1,234,567"]
+
+
+def test_shares() -> None:
+    assert [share(*pair) for pair in ((0, 0), (1, 4), (4, 4), (2**63, 4))] == ["-", "25%", "100%", ">100%"]
