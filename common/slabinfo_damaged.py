@@ -146,6 +146,8 @@ class _Reader:
             raise SlabinfoError(self.starts[short], "row", "six numbers, as in the others", self.rows[short].name)
         if not self.rows:
             first = next((index for index, line in enumerate(self.lines) if line), 0)
+            if self.skipped:  # what stands there in the rows' place; none where the header is all
+                first = self.skipped[0][0] - 1
             for index, line in enumerate(self.lines):
                 for pattern, expected in _OTHER_TOOLS:
                     if pattern.match(line):

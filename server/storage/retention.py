@@ -41,7 +41,7 @@ class Retention:
 
     def __post_init__(self) -> None:
         if not 0 < self.snapshots <= self.five_minutes <= self.hourly:
-            raise ConfigError("retention: snapshots may not outlive five-minute roll-ups, nor these hourly ones")
+            raise ConfigError("--retention-raw may be no longer than --retention-5m, nor that than --retention-1h")
 
     def of(self, width: int) -> float:
         return self.five_minutes if width == min(SPANS) else self.hourly

@@ -265,6 +265,12 @@ def test_a_row_cut_off_keeps_what_is_certain(text: str, expected: SlabRow) -> No
     assert slab_rows(parse(text))[0] == expected
 
 
+@pytest.mark.parametrize("kept", [3, 12, 20])
+def test_a_text_cut_off_in_its_first_row_is_at_fault_there(kept: int) -> None:
+    with pytest.raises(SlabinfoError, match=r"^line 3: "):
+        parse(V21 + DENTRY[:kept])
+
+
 def test_a_text_cut_off_lists_what_is_lost() -> None:
     found = parse(V21 + DENTRY + KMALLOC[:31])
     assert (slab_rows(found), found.skipped) == (READ[:1], [(4, f"row cut off: {KMALLOC[:31]}")])
