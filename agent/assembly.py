@@ -30,7 +30,7 @@ from common.times import format_duration
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["assemble", "default_spool", "node_name", "open_spool"]
+__all__ = ["assemble", "default_spool", "left", "node_name", "open_spool"]
 
 Say = Callable[[str], None]
 
@@ -76,7 +76,7 @@ def assemble(options: Namespace, *, tls: bool, say: Say) -> int:
             + (f"; {_waiting(spool)}" if len(spool) else "")
         )
         agent.run(schedule)
-        say(f"stopped; {_left(spool)}")
+        say(f"stopped; {left(spool)}")
         return 0
     finally:
         pusher.close()
@@ -100,7 +100,7 @@ def _quiet(_line: str) -> None:
     """What a single push has to say is its outcome."""
 
 
-def _left(spool: Spool) -> str:
+def left(spool: Spool) -> str:
     """What is not stored, now that it ends."""
     parts = [_waiting(spool)] if len(spool) else []
     if spool.rejected:

@@ -172,7 +172,7 @@ def _detail(answer: httpx.Response) -> str:
     try:
         problem = json.loads(answer.content)
         detail = str(problem.get("detail") or problem.get("title") or answer.reason_phrase)
-        for error in (problem.get("errors") or ())[:1]:
+        for error in list(problem.get("errors") or ())[:1]:
             if str(error.get("detail")) not in detail:
                 detail += f" ({error.get('pointer')}: {error.get('detail')})"
     except (ValueError, AttributeError, TypeError, RecursionError):

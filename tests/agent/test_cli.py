@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.assembly import default_spool, node_name, open_spool
+from agent.assembly import default_spool, left, node_name, open_spool
 from agent.cli import (
     OPTIONS,
     parse_group,
@@ -130,3 +130,15 @@ def test_once_beside_a_running_agent_makes_do_with_memory(tmp_path: Path) -> Non
     assert isinstance(running, DiskSpool)
     beside = open_spool(str(tmp_path), 1 << 20, once=True, environ={}, say=lambda _: None)
     assert isinstance(beside, MemorySpool)
+
+
+def test_what_is_left_at_the_end_is_all_told(tmp_path: Path) -> None:
+    spool = DiskSpool(tmp_path, limit=4096)
+    assert left(spool) == "everything is sent"
+    for entry in (b"a", b"b", b"c"):
+        spool.add(entry)
+    spool.reject(b"d", "413")
+    assert left(spool) == (
+        f"1 snapshot kept in {tmp_path}; 1 snapshot refused for good, set aside in {tmp_path}/rejected; "
+        "2 snapshots dropped"
+    )

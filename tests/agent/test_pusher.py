@@ -84,9 +84,13 @@ def test_the_reason_is_the_problem_document_on_one_line() -> None:
     body = {"title": "Bad", "detail": "breaks\nthe format", "errors": [{"pointer": "/caches/name", "detail": "short"}]}
     outcome, _ = pushed(Answer(422, body=body))
     assert outcome.reason == "422 breaks the format (/caches/name: short)"
+    said = {**body, "detail": "/caches/name: short (and 1 more)"}
+    assert pushed(Answer(422, body=said))[0].reason == "422 /caches/name: short (and 1 more)"
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"[1]", b"\xff", b'{"errors":3,"detail":"x"}', b"[" * 60_000])
+@pytest.mark.parametrize(
+    "content", [b"<html>", b"[1]", b"\xff", b'{"errors":3,"detail":"x"}', b'{"errors":{"a":1}}', b"[" * 60_000]
+)
 def test_any_other_body_does_no_harm(content: bytes) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(503, content=content))
     assert Pusher("http://x", transport).push(entries("a")).reason.startswith("503 ")
