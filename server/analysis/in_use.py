@@ -36,11 +36,10 @@ def beside_peers(
     curves = Shared(theirs, rows, panel.listed[np.ix_(rows, caches)])
     rate, error = (np.full((len(panel.tracks), len(caches)), np.nan) for _ in range(2))
     for part, block in zip(surveyed.parts, theirs, strict=True):
-        trend, seconds = fit(part.t, curves.cleaned(block)), surveyed.length[block.rows]
-        rate[block.rows, block.columns], error[block.rows, block.columns] = (
-            trend.growth / seconds,
-            trend.error / seconds,
-        )
+        trend, at = fit(part.t, curves.cleaned(block)), (block.rows, block.columns)
+        rate[at], error[at] = trend.growth, trend.error
+    seconds = surveyed.length[:, None]
+    rate, error = rate / seconds, error / seconds
     part, used = candidates.part, in_use(panel, candidates.part, candidates.rows, candidates.columns)
     own = fit(part.t, curves.cleaned(Block(part.t / part.width, used, candidates.rows, place)))
     length = (surveyed.length[candidates.rows] * compared.scale)[:, None]

@@ -173,9 +173,8 @@ def leaks_again(y: Floats) -> int:
     least, held = float(before.min()), float(np.ptp(before))
     fell = y[:-1] - y[1:] > LITTLE * held
     once = not (fell[: anew - 2].any() or fell[anew:].any())
-    rose = before[-1] > before[-FEWEST_AGAIN] and since[quarter] - since[0] > AT_ONCE * quarter / len(since) * np.ptp(
-        since
-    )
+    at_once = since[quarter] - since[0] > AT_ONCE * quarter / len(since) * np.ptp(since)
+    rose = before[-1] > before[-FEWEST_AGAIN] and at_once
     return anew if once and rose and float(since.min()) <= least + NEARLY * held else 0
 
 
