@@ -25,11 +25,11 @@ def with_last_day(judged: Judgement, day: Judgement, new: Callable[[Finding], bo
     The parts of a window go with its length, so that the longer one sees less of what began a short while ago; what is
     older than the day it knows better, whether it fills, above all. Ranks are the caller's to give.
     """
-    known = [(one, _names(one)) for one in judged.findings]
+    known = [(one, one.caches) for one in judged.findings]
     more = [one for one in day.findings if not one.since_open and not _among(one, known) and new(one)]
     if not more:
         return judged
-    named = [(one, _names(one)) for one in more]
+    named = [(one, one.caches) for one in more]
     watch = tuple(one for one in judged.watch if not _among(one, named))
     return replace(judged, findings=(*judged.findings, *more), watch=watch)
 
@@ -55,9 +55,5 @@ def passes_its_past(source: Source, row: Finding, start: float, end: float) -> b
 
 def _among(row: Finding, rows: list[tuple[Finding, set[str]]]) -> bool:
     """Whether one of the rows is of the same node (or fleet) and of a cache of its."""
-    names = _names(row)
+    names = row.caches
     return any(one.node == row.node and one.group == row.group and names & others for one, others in rows)
-
-
-def _names(row: Finding) -> set[str]:
-    return {row.cache, *(one.cache for one in row.also)}

@@ -85,10 +85,10 @@ def verdict(judgement: Judgement, alone: Alone) -> Verdict:
         return Verdict()
     for number, row in enumerate(judgement.findings):
         if not _sure(row):
-            groups.setdefault(row.group, []).append(_Row(True, number, row.node, _names(row), strong=True))
+            groups.setdefault(row.group, []).append(_Row(True, number, row.node, row.caches, strong=True))
     for number, row in enumerate(judgement.watch):
         if _near(row):
-            groups.setdefault(row.group, []).append(_Row(False, number, row.node, _names(row), strong=False))
+            groups.setdefault(row.group, []).append(_Row(False, number, row.node, row.caches, strong=False))
     held: dict[int, float] = {}
     new = {row.number for rows in groups.values() for row in rows if row.finding}
     for group in sorted(groups):
@@ -165,12 +165,8 @@ def _near(row: Finding) -> bool:
     return row.node is not None and row.evidence.get("not_passed") in {None, "step"}
 
 
-def _names(row: Finding) -> set[str]:
-    return {row.cache, *(one.cache for one in row.also)}
-
-
 def _by_node(rows: Iterable[Finding]) -> Mapping[str | None, list[set[str]]]:
     found: dict[str | None, list[set[str]]] = {}
     for row in rows:
-        found.setdefault(row.node, []).append(_names(row))
+        found.setdefault(row.node, []).append(row.caches)
     return found

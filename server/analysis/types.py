@@ -57,6 +57,11 @@ class Finding:
     evidence: Mapping[str, float | str | None] = field(default_factory=dict)
     """Why the finding stands; the keys are explained in docs/analysis.md."""
 
+    @property
+    def caches(self) -> set[str]:
+        """Its cache and those in lockstep with it."""
+        return {self.cache, *(one.cache for one in self.also)}
+
 
 @dataclass(frozen=True, slots=True)
 class GroupSummary:

@@ -124,7 +124,7 @@ def _boot_labels(client: Client, records: Sequence[Record]) -> dict[str, BootLab
     if not unnamed:
         return {}
     found = client.ask(
-        f"SELECT node, groupUniqArrayArray(booted) AS booted FROM nodes WHERE node IN ({names(unnamed)}) GROUP BY node"  # noqa: S608 - quoted
+        f"SELECT node, groupUniqArrayArray(booted) AS booted FROM nodes WHERE node IN ({names(unnamed)}) GROUP BY node"  # noqa: S608 - names() quotes each of them
     )
     pairs = zip(found.get("node", ()), found.get("booted", ()), strict=True)
     return {node: BootLabels(sorted(booted)) for node, booted in pairs}
@@ -137,7 +137,7 @@ def _stored(client: Client, records: Sequence[Record], forgotten: int) -> set[tu
     nodes = names(r.source.snapshot.node for r in records)
     times = sorted({r.taken for r in records})
     query = (
-        f"SELECT node, taken, boot FROM snapshots WHERE node IN ({nodes}) AND received >= {forgotten} "  # noqa: S608 - quoted
+        f"SELECT node, taken, boot FROM snapshots WHERE node IN ({nodes}) AND received >= {forgotten} "  # noqa: S608 - names() quotes each node, the rest are integers
         f"AND taken BETWEEN {times[0]} AND {times[-1]} AND taken IN ({', '.join(map(str, times))})"
     )
     found = client.ask(query)

@@ -23,7 +23,7 @@ def node_states(client: Client, forgotten: int) -> list[NodeState]:
     """By name; without those last heard of before `forgotten` (milliseconds). Raises StoreError."""
     fields = ", ".join(f"newest.{name} AS {name}" for name in _FIELDS)
     query = (
-        f"SELECT node, {fields}, first, seen FROM (SELECT node, max(newest) AS newest, min(first) AS first, "  # noqa: S608 - constants
+        f"SELECT node, {fields}, first, seen FROM (SELECT node, max(newest) AS newest, min(first) AS first, "  # noqa: S608 - the columns are _FIELDS, `forgotten` is an integer
         f"max(seen) AS seen FROM nodes GROUP BY node HAVING seen >= {forgotten}) ORDER BY node"
     )
     found = client.ask(query)
@@ -39,7 +39,7 @@ def _known(value: float) -> float | None:
     return None if isnan(value) else float(value)
 
 
-def _state(  # noqa: PLR0913, PLR0917 - one per column
+def _state(  # noqa: PLR0913, PLR0917 - one argument for each column of the answer
     node: str,
     taken: Any,
     boot: str,
@@ -87,7 +87,7 @@ def _usual_gaps(client: Client, nodes: list[str]) -> dict[str, float]:
     if not nodes:
         return {}
     found = client.ask(
-        "SELECT node, arraySort(groupUniqArray(received)) AS times FROM "  # noqa: S608 - quoted
+        "SELECT node, arraySort(groupUniqArray(received)) AS times FROM "  # noqa: S608 - names() quotes each of them
         f"(SELECT node, received FROM snapshots WHERE node IN ({names(nodes)}) ORDER BY node, taken DESC "
         f"LIMIT {_RECEIPTS} BY node) GROUP BY node"
     )
@@ -105,7 +105,7 @@ def load_layouts(client: Client, hashes: set[str], forgotten: int) -> dict[str, 
     if not hashes:
         return {}
     found = client.ask(
-        f"SELECT hash, any(columns) AS columns FROM layouts WHERE hash IN ({names(hashes)}) "  # noqa: S608 - quoted
+        f"SELECT hash, any(columns) AS columns FROM layouts WHERE hash IN ({names(hashes)}) "  # noqa: S608 - names() quotes each of them
         f"GROUP BY hash HAVING max(seen) >= {forgotten}"
     )
     pairs = zip(found.get("hash", ()), found.get("columns", ()), strict=True)
