@@ -51,14 +51,14 @@ def list_caches(
     """
     reading = plan(start, end)[0]
     by_group: dict[str, list[NodeSeries]] = {}
-    for node in source.window(start, end, reading.width, group=group):
+    for node in source.window(reading.start, end, reading.width, group=group):
         by_group.setdefault(node.group, []).append(node)
     sums: dict[str, _Sum] = {}
     for name in sorted(by_group):
         tracks = make_tracks(sorted(by_group[name], key=lambda node: node.node))
         for track in tracks:
             if track.last and len(track.time):
-                _add(sums, cells(track, start, end, reading.spans[0].width))
+                _add(sums, cells(track, reading.start, end, reading.spans[0].width))
     growing = {found.cache for found in judgement.findings if found.kind == "fleet"}
     return [_summary(cache, sums[cache], fleet_growth=cache in growing) for cache in sorted(sums)]
 

@@ -101,7 +101,8 @@ def judge_alone(
     """
     groups: dict[str, _Group] = {}
     young: dict[str, float] = {}
-    for number, reading in enumerate(plan(start, end)):
+    readings = plan(start, end)
+    for number, reading in enumerate(readings):
         by_group: dict[str, list[NodeSeries]] = {}
         for node in source.window(reading.start, reading.end, reading.width, group=group):
             by_group.setdefault(node.group, []).append(node)
@@ -109,7 +110,7 @@ def judge_alone(
             begins = {name: _first(nodes, start, reading.width) for name, nodes in by_group.items()}
             young = {name: first for name, first in begins.items() if first > (start + end) / 2}
         for name in sorted(set(by_group) - set(young)):
-            _look(groups.setdefault(name, _Group(name)), by_group.pop(name), reading, start, end, settings)
+            _look(groups.setdefault(name, _Group(name)), by_group.pop(name), reading, readings[0].start, settings)
     findings: list[Finding] = []
     watch: list[Finding] = []
     notes: list[Note] = []
@@ -137,10 +138,12 @@ def judge_alone(
     return Judgement(start, end, tuple(summaries), _ranked(findings), _ranked(watch), tuple(notes), young)
 
 
-def _look(
-    group: _Group, nodes: list[NodeSeries], reading: Pass, start: float, end: float, settings: AnalysisSettings
-) -> None:
-    """Scans the spans of one reading of a group's nodes, the whole window first; `nodes` is emptied to spare memory."""
+def _look(group: _Group, nodes: list[NodeSeries], reading: Pass, start: float, settings: AnalysisSettings) -> None:
+    """Scans the spans of one reading of a group's nodes, the whole window first; `nodes` is emptied to spare memory.
+
+    `start`: of the first reading.
+    """
+    end = reading.end
     nodes.sort(key=lambda node: node.node)
     group.names = named_before(group.names, names_of(nodes))
     every = make_tracks(nodes, group.names)

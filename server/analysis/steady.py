@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from server.analysis.trend import is_straight
 from server.analysis.types import Finding, Judgement
-from server.analysis.windows import BRIEF, DAY, SOME_HOURS
+from server.analysis.windows import BRIEF, DAY, SOME_HOURS, opening
 
 __all__ = ["Alone", "Verdict", "instants", "is_sure", "reach", "verdict"]
 
@@ -46,7 +46,8 @@ def instants(start: float, end: float) -> tuple[float, ...]:
 
 def reach(start: float, end: float) -> float:
     """From when on data may decide what a report from `start` to `end` says."""
-    return min(instants(start, end)) - (end - start)
+    earliest = min(instants(start, end))
+    return opening(earliest - (end - start), earliest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from server.buckets import WIDTHS
 
-__all__ = ["BRIEF", "CELLS", "DAY", "Pass", "Span", "bucket_width", "cell_width", "plan"]
+__all__ = ["BRIEF", "CELLS", "DAY", "Pass", "Span", "bucket_width", "cell_width", "opening", "plan"]
 
 CELLS = 28
 """Cells that a part of the window is divided into, about: enough for a trend, few enough to be a floor."""
@@ -63,14 +63,22 @@ def cell_width(seconds: float, width: int) -> float:
     return width * max(1, round(seconds / width / CELLS))
 
 
+def opening(start: float, end: float) -> float:
+    """Where a window's first bucket begins, at its start or before (epoch seconds)."""
+    width = bucket_width(end - start)
+    return start // width * width
+
+
 def plan(start: float, end: float) -> tuple[Pass, ...]:
     """The readings for a window: one of the whole (judged whole, its last half and third), one of its last sixth.
 
     Two parts that end early (the first half and two thirds) are for leaks that stopped. The second, finer reading
-    serves leaks that began a short while ago; it is judged whole and by its last half. It begins with a whole bucket,
-    so that a store need not look into the snapshots of one. In a window under half an hour all parts are hasty.
+    serves leaks that began a short while ago; it is judged whole and by its last half. Both begin with a whole bucket,
+    so that a store need not look into the snapshots of one: the bucket that the window's start cuts is judged, too, the
+    one that the last sixth cuts is not. In a window under half an hour all parts are hasty.
     """
     length = end - start
+    start = opening(start, end)
     passes = []
     for fraction, parts in ((1.0, (1.0, 1 / 2, 1 / 3)), (1 / 6, (1.0, 1 / 2))):
         seconds = length * fraction
@@ -79,7 +87,7 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
         width = bucket_width(seconds)
         cell = cell_width(seconds, width)
         spans = tuple(
-            Span(end - seconds * part, end, cell, fraction * part == 1.0)
+            Span(start if fraction * part == 1.0 else end - seconds * part, end, cell, fraction * part == 1.0)
             for part in parts
             if seconds * part >= SHORTEST or fraction * part == 1.0
         )
@@ -88,6 +96,6 @@ def plan(start: float, end: float) -> tuple[Pass, ...]:
             late = (Span(end - seconds / 2, end, cell, whole=False, hasty=True),) if hasty else ()
             early = (Span(start, start + seconds * part, cell, True, True, hasty) for part in (1 / 2, 2 / 3))
             spans = (*spans, *late, *early)
-        first = end - seconds if fraction == 1.0 else -(-(end - seconds) // width) * width
+        first = start if fraction == 1.0 else -(-(end - seconds) // width) * width
         passes.append(Pass(first, end, width, spans))
     return tuple(passes)

@@ -178,6 +178,9 @@ def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
     assert instants(NOON - 900, NOON)[:2] == (NOON - 60, NOON - 120)
     assert {at % (7 * HOUR) for at in instants(NOON - 7 * DAY, NOON)} == {0.0}
     assert reach(NOON - DAY, NOON) == NOON - 30 * HOUR
+    # The bucket that a start cuts counts whole.
+    assert reach(NOON - DAY + 0.6 * HOUR, NOON + 0.6 * HOUR) == NOON - 29 * HOUR
+    assert reach(NOON - 3.55 * DAY, NOON) % HOUR == 0
 
 
 def test_a_leak_at_the_limit_comes_at_the_second_instant_and_stays() -> None:

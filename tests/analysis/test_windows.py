@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.analysis.windows import CELLS, bucket_width, cell_width, plan
+from server.analysis.windows import CELLS, bucket_width, cell_width, opening, plan
 from server.buckets import WIDTHS
 
 
@@ -38,3 +38,14 @@ def test_a_day_is_judged_whole_in_parts_and_its_last_hours_finely() -> None:
 
 def test_a_short_window_has_no_finer_reading() -> None:
     assert len(plan(0.0, 900.0)) == 1
+
+
+@given(st.floats(0, 4e9), st.floats(600, 3e7))
+def test_a_window_is_judged_from_the_bucket_that_its_start_cuts(start: float, seconds: float) -> None:
+    end = start + seconds
+    first = plan(start, end)[0]
+    assert first.start == opening(start, end)
+    assert first.start % first.width == 0
+    assert first.start <= start < first.start + first.width
+    assert {span.start for span in first.spans if span.whole} == {first.start}
+    assert all(span.start > start for span in first.spans if not span.whole)
