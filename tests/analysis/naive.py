@@ -68,6 +68,9 @@ def robust_spread(values: Sequence[float], errors: Sequence[float], widen: dict[
     if len(values) == 1:
         return middle, max(abs(middle), widen[1] * errors[0])
     mad = 1.4826 * median(abs(v - middle) for v in values)
+    if len(values) >= 5:
+        half = (len(values) + 1) // 2
+        mad = min(mad, 1.4826 * median(middle - v for v in values if v <= middle) * widen.get(half, 1.0))
     return middle, max(mad, median(errors)) * widen.get(len(values), 1.0)
 
 

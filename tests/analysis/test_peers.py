@@ -62,6 +62,12 @@ def test_one_leaking_peer_does_not_hide_another_leak() -> None:
     assert compare_to_peers(growth, np.ones(5), np.ones(5)).spread < 5
 
 
+def test_a_leak_on_nearly_half_of_the_peers_does_not_hide_the_other_half_s() -> None:
+    quiet = np.array([0.0, 1, 2, 0, 1, 4])
+    assert compare_to_peers(np.append(quiet, [100.0] * 5), np.full(11, 0.1), np.ones(11)).spread < 5
+    assert compare_to_peers(quiet, np.full(6, 0.1), np.ones(6)).spread < 5
+
+
 def test_a_bigger_node_that_wavers_more_is_measured_by_its_size() -> None:
     scales = scales_to(800.0, 80.0, np.full(3, 100.0), np.full(3, 10.0), np.ones(3))
     assert scales.tolist() == [8.0] * 3
