@@ -15,7 +15,7 @@ from server.analysis.tracks import Track
 from server.analysis.trend import Trend, fit, floors, quantum, steps
 from server.analysis.windows import BRIEF
 
-__all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of", "in_use"]
+__all__ = ["LEAST_KNOWN", "LEAST_SCORE", "Candidates", "candidates_of", "used_bytes"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -72,7 +72,7 @@ class Candidates:
 
     def active(self, panel: Panel) -> Floats:
         """[S] by how many bytes the objects in use grow; see `lasting`."""
-        return fit(self.part.t, in_use(panel, self.part, self.rows, self.columns)).growth
+        return fit(self.part.t, used_bytes(panel, self.part, self.rows, self.columns)).growth
 
     def lasting(self, active: Floats) -> Bools:
         """[S] whether so much growth of objects in use is enough."""
@@ -137,7 +137,7 @@ def _usual_slabs(panel: Panel, rows: Indices, columns: Indices) -> Floats:
     return np.clip(OBJECTS * panel.sizes[rows, columns], PAGE, LARGEST_SLAB)
 
 
-def in_use(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:
+def used_bytes(panel: Panel, part: Part, rows: Indices, columns: Indices) -> Floats:
     """[K, S] the cells of the objects in use, in bytes. `rows` run upwards."""
     own, begins = np.unique(rows, return_index=True)
     picked = []

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.bench import Bench, Compared
-from server.analysis.candidates import Candidates, in_use
+from server.analysis.candidates import Candidates, used_bytes
 from server.analysis.peers import robust_spreads
 from server.analysis.shared import Block, Shared
 from server.analysis.survey import Survey
@@ -40,7 +40,7 @@ def beside_peers(
         rate[at], error[at] = trend.growth, trend.error
     seconds = surveyed.length[:, None]
     rate, error = rate / seconds, error / seconds
-    part, used = candidates.part, in_use(panel, candidates.part, candidates.rows, candidates.columns)
+    part, used = candidates.part, used_bytes(panel, candidates.part, candidates.rows, candidates.columns)
     own = fit(part.t, curves.cleaned(Block(part.t / part.width, used, candidates.rows, place)))
     length = (surveyed.length[candidates.rows] * compared.scale)[:, None]
     rates, errors = (np.where(compared.known, v[bench.peers][:, place].T * length, np.nan) for v in (rate, error))
@@ -53,5 +53,5 @@ def _block(surveyed: Survey, number: int, rows: Indices, caches: Indices) -> Blo
     part, panel = surveyed.parts[number], surveyed.panel
     mine = rows[np.isin(rows, part.members)]
     row, column = np.nonzero(panel.listed[np.ix_(mine, caches)])
-    used = in_use(panel, part, mine[row], caches[column]) if len(row) else np.zeros((len(part.t), 0))
+    used = used_bytes(panel, part, mine[row], caches[column]) if len(row) else np.zeros((len(part.t), 0))
     return Block(part.t / part.width, used, mine[row], column)
