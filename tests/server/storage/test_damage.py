@@ -61,6 +61,12 @@ def samples(store: Store, start: float, end: float, width: int) -> dict[str, int
     return {s.node: sum(int(b.samples.sum()) for b in s.boots) for s in store.window(start, end, width)}
 
 
+def journal_of(store: Store) -> Journal:
+    journal = store.journal()
+    assert journal is not None
+    return journal
+
+
 def problems(path: Path) -> list[str]:
     return check_store(path, lambda *_: None).problems
 
@@ -169,7 +175,9 @@ def test_a_damaged_rollup_is_made_anew_from_its_snapshots(path: Path, *, width: 
     if met:
         samples(store, START, START + 4 * HOUR, width)
     for one in (sound, store):
+        mark = journal_of(one).mark
         one.maintain(START + DAY)
+        assert journal_of(one).changed(mark, START, START + HOUR) is (one is store)  # answers that lacked it
     question = START, START + 4 * HOUR, width
     expected = {s.node: described(s, width) for s in sound.window(*question)}
     assert {s.node: described(s, width) for s in store.window(*question)} == expected
@@ -181,8 +189,7 @@ def test_a_damaged_rollup_is_made_anew_from_its_snapshots(path: Path, *, width: 
 def test_a_silent_node_s_rollup_is_made_anew(path: Path, store: Store) -> None:
     store.maintain(START + DAY)  # all is sealed
     damage(path, "rollups", "buckets", "node = 1")
-    journal = store.journal()
-    assert journal is not None
+    journal = journal_of(store)
     mark = journal.mark
     assert samples(store, START, START + 3 * HOUR - 0.001, 3600) == {"b": 36}
     assert samples(store, START, START + 3 * HOUR - 0.001, 300) == {"b": 36}
@@ -284,12 +291,6 @@ def test_a_damaged_layout_is_taken_from_the_next_who_sends_it(path: Path, broken
     store.maintain(START + DAY)
     store.close()
     assert problems(path) == []
-
-
-def journal_of(store: Store) -> Journal:
-    journal = store.journal()
-    assert journal is not None
-    return journal
 
 
 @pytest.mark.parametrize(
