@@ -24,6 +24,7 @@ from server.deps import (
     write_cursor,
 )
 from server.reports.caches import CacheList, lay_out_caches
+from server.reports.clocks import clock_notes
 from server.reports.compare import CompareReport, lay_out_compare
 from server.reports.fields import Window
 from server.reports.outliers import Report, lay_out
@@ -60,7 +61,9 @@ async def get_outliers(
     def report() -> bytes:
         start, end, slack = _asked(parts, window, group, at)
         judgement = parts.answers.judgement(start, end, group, slack)
-        return as_json(lay_out(judgement, limit=limit, generated_at=_now(parts)))
+        found = lay_out(judgement, limit=limit, generated_at=_now(parts))
+        found.notes += clock_notes(parts.store.nodes(), start, end, group)
+        return as_json(found)
 
     return json_response(await parts.analyse((window, group, at, limit), "outliers", report))
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from common.boots import BootLabels
 from server.storage.base import NodeState
+from server.storage.damage import UNREADABLE, Damage
 from server.storage.instants import closed_before
 from server.storage.journal import Journal
 from server.storage.record import Record, facts_of
 
-__all__ = ["Catalog", "Changes", "Node"]
+__all__ = ["Catalog", "Changes", "Node", "state_of"]
 
 _UPSERT = """INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET boot = excluded.boot, taken = excluded.taken, first = excluded.first,
@@ -35,10 +36,13 @@ class Node:
     """The numbers of its boots, by label."""
 
 
+_FIGURE = (int, float, type(None))
+
+
 class Catalog:
     """All nodes by name, as of the last commit."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, damage: Damage) -> None:
         self.nodes: dict[str, Node] = {}
         self.journal = Journal()
         self.disturbed: dict[int, int] = {}
@@ -49,15 +53,25 @@ class Catalog:
         for number, node, label in db.execute("SELECT id, node, label FROM boots"):
             self.boot_labels[number] = label
             boots.setdefault(node, {})[label] = number
-        for row in db.execute("SELECT * FROM nodes"):
+        for row in db.execute("SELECT * FROM nodes").fetchall():
             number, name = row[:2]
             known = boots.get(number, {})
-            state, facts, usual_gap = _from_row(name, row[2:])
+            try:
+                state, facts, usual_gap = state_of(row)
+            except UNREADABLE as error:
+                damage.note("nodes", number, error)
+                if not isinstance(name, str):
+                    continue
+                state, facts, usual_gap = state_of(_from_snapshots(db, number, name))
             self.nodes[name] = Node(number, state, facts, usual_gap, BootLabels(known), known)
         self.next_node = max((n.id for n in self.nodes.values()), default=0) + 1
         self.next_boot = max(self.boot_labels, default=0) + 1
         self.recent: int = db.execute("SELECT count(*) FROM recent").fetchone()[0]
-        self.sealed: int = db.execute("SELECT value FROM totals WHERE name = 'sealed'").fetchone()[0]
+        total = db.execute("SELECT value FROM totals WHERE name = 'sealed' AND typeof(value) = 'integer'").fetchone()
+        if total is None:  # damaged
+            db.execute("INSERT OR REPLACE INTO totals SELECT 'sealed', coalesce(sum(snapshots), 0) FROM sealed")
+            total = db.execute("SELECT value FROM totals WHERE name = 'sealed'").fetchone()
+        self.sealed: int = total[0]
 
     def states(self) -> list[NodeState]:
         return [node.state for _, node in sorted(self.nodes.items())]
@@ -193,8 +207,23 @@ def _to_row(node: Node) -> tuple[Any, ...]:
     return (node.id, s.node, s.boot, *times, *known, s.memory_total, s.memory_available, node.usual_gap, node.facts)
 
 
-def _from_row(name: str, row: tuple[Any, ...]) -> tuple[NodeState, str, float | None]:
-    boot, taken, first, seen, uptime, offset, allocated, active, read, total, available, usual_gap, text = row
+_KNOWN = """SELECT min(first), max(last), max(received) FROM (
+SELECT taken AS first, taken AS last, received FROM recent WHERE node = :node
+UNION ALL SELECT first, last, received FROM sealed WHERE node = :node)"""
+
+
+def _from_snapshots(db: sqlite3.Connection, number: int, name: str) -> tuple[Any, ...]:
+    """In place of a damaged row: when the node was heard of. Its next snapshot says the rest."""
+    first, last, received = (at or 0 for at in db.execute(_KNOWN, {"node": number}).fetchone())
+    return (number, name, "", last, first, received, None, None, 0, 0, None, None, None, None, "{}")
+
+
+def state_of(row: tuple[Any, ...]) -> tuple[NodeState, str, float | None]:
+    """What a row of nodes says: the node, its facts and usual gap. Raises what UNREADABLE lists."""
+    _, name, boot, *figures, text = row
+    if not (isinstance(name, str) and isinstance(boot, str) and all(isinstance(f, _FIGURE) for f in figures)):
+        raise TypeError("columns of other types than they should be")
+    taken, first, seen, uptime, offset, allocated, active, read, total, available, usual_gap = figures
     facts = facts_of.__wrapped__(text)
     interval = facts.get("interval_seconds")
     state = NodeState(

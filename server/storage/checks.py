@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import numpy as np
 
 from common.snapshot import layout_hash
 from server.storage import migrations
+from server.storage.catalog import state_of
 from server.storage.damage import UNREADABLE, reason
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
@@ -79,6 +79,9 @@ class _Check:
                 self._rows(table, getattr(self, f"_{table}"))
         with self._table("totals"):
             self._totals()
+        with self._table("forgotten"):
+            for node, tier in self._db.execute("SELECT node, tier FROM forgotten WHERE typeof(until) != 'integer'"):
+                self._problem("forgotten", f"node {node}, tier {tier}: is no time")
         for table, count in self._counts.items():
             if count > _MOST:
                 self._found.problems.append(f"{table}: {count - _MOST} more problems")
@@ -132,7 +135,7 @@ class _Check:
             self._book.describe(layout, *found)  # it may have come since the check began
 
     def _nodes(self, row: tuple[Any, ...]) -> Iterator[str]:
-        json.loads(row[-1])
+        state_of(row)
         if not self._db.execute("SELECT 1 FROM boots WHERE node = ? AND label = ?", (row[0], row[2])).fetchone():
             yield f"node {row[1]}: its boot {row[2]!r} is not there"
 
@@ -141,12 +144,10 @@ class _Check:
             yield f"refers to node {row[1]}, which is not there"
 
     def _layouts(self, row: tuple[Any, ...]) -> Iterator[str]:
-        number, key, width, _ = row
+        number, key, *_ = row
         caches = self._book.load(self._db, number).caches
         if layout_hash(caches) != key:
             yield f"its columns are not those of its hash {key}"
-        if len(caches) != width:
-            yield f"has {len(caches)} caches and says {width}"
 
     def _recent(self, row: tuple[Any, ...]) -> Iterator[str]:
         _, node, _, boot, layout = row[:5]

@@ -39,7 +39,7 @@ _ROLLUPS = (
     "SELECT id, node, boot, layout, start, buckets FROM rollups "
     "WHERE node IN ({}) AND width = ? AND start BETWEEN ? AND ?"
 )
-_FORGOTTEN = "SELECT node, tier, until FROM forgotten WHERE node IN ({})"
+_FORGOTTEN = "SELECT node, tier, until FROM forgotten WHERE node IN ({}) AND typeof(until) = 'integer'"
 
 _MOST = 2**21
 """Counts of objects, about, that are decoded together: those of 64 nodes with usual layouts, a snapshot a minute."""

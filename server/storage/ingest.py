@@ -98,6 +98,11 @@ def _layout(db: sqlite3.Connection, changes: Changes, record: Record, book: Layo
         changes.layouts[record.layout] = number
         book.describe(number, record.layout, width)
         changes.after.append(partial(book.publish, number))
+    elif number in book.damaged:  # whoever sends it in full says what it was
+        caches = record.source.snapshot.caches
+        columns = (len(caches), pack_layout(caches), number)
+        db.execute("UPDATE layouts SET width = ?, columns = ? WHERE id = ?", columns)
+        changes.after += [partial(book.mend, number, len(caches)), changes.catalog.journal.note_everything]
     book.used.add(number)
     return number
 

@@ -19,6 +19,7 @@ from common.snapshot import LAYOUT_COLUMNS, Caches, layout_hash
 from server.assemble import layout_rows
 from server.buckets import CacheRow
 from server.storage.codec import Ints, compress, decompress
+from server.storage.damage import UNREADABLE
 
 __all__ = ["Fingerprints", "Layout", "LayoutBook", "columns_of", "pack_layout", "unpack_columns"]
 
@@ -92,6 +93,8 @@ class LayoutBook(Fingerprints):
         self._widths: dict[int, int] = {}
         self.used: set[int] = set()
         """Those that snapshots came with since somebody last cleared it, in the writer."""
+        self.damaged: set[int] = set()
+        """Those that could not be read."""
         self._decoded: OrderedDict[int, Layout] = OrderedDict()
         self._lock = threading.Lock()
         for number, key, width in db.execute("SELECT id, hash, width FROM layouts"):
@@ -106,6 +109,11 @@ class LayoutBook(Fingerprints):
     def publish(self, number: int) -> None:
         """After the commit: from now on snapshots may refer to it."""
         self.ids[self._hashes[number]] = number
+
+    def mend(self, number: int, width: int) -> None:
+        """After the commit that wrote a damaged one anew."""
+        self._widths[number] = width
+        self.damaged.discard(number)
 
     def remove(self, numbers: Iterable[int]) -> None:
         """No snapshot may refer to them any more; readers of an older state still can."""
@@ -127,7 +135,13 @@ class LayoutBook(Fingerprints):
         row = db.execute("SELECT hash, columns FROM layouts WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise StoreError(f"layout {number} is missing in the store: restore the file from a backup")
-        layout = unpack_columns(row[0], decompress(row[1]))
+        try:
+            layout = unpack_columns(row[0], decompress(row[1]))
+            if len(layout.caches) != self.width(number):
+                raise ValueError(f"layout {number} has {len(layout.caches)} caches and says {self.width(number)}")
+        except UNREADABLE:
+            self.damaged.add(number)
+            raise
         with self._lock:
             self._decoded[number] = layout
             while len(self._decoded) > _KEPT:

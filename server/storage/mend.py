@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from server.buckets import Block, coarsen
 from server.storage.catalog import Changes
@@ -14,7 +15,7 @@ from server.storage.layouts import LayoutBook
 from server.storage.rollups import SPANS, pack_block
 from server.storage.samples import to_block, unpack_counts, unpack_samples
 
-__all__ = ["chunk_block", "chunks_below", "mended", "put"]
+__all__ = ["chunk_block", "chunks_below", "mended", "put", "told_anew"]
 
 Row = tuple[int, int, int, int, int, int, bytes]
 """Of a roll-up: node, width, start, boot, layout, received, buckets."""
@@ -57,8 +58,13 @@ def mended(db: sqlite3.Connection, number: int, book: LayoutBook) -> Row | None:
 
 
 def put(db: sqlite3.Connection, changes: Changes, row: Row) -> None:
-    """Writes it in the damaged one's place; answers that lacked it no longer hold."""
+    """Writes it in the damaged one's place."""
     db.execute("INSERT OR REPLACE INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", row)
+    told_anew(changes, row)
+
+
+def told_anew(changes: Changes, row: Sequence[Any]) -> None:
+    """Answers that lacked what stands in this row of a roll-up no longer hold."""
     node, width, start, *_ = row
     span = SPANS[width] * 1000
     changes.gone.append((start * span, (start + 1) * span - 1))

@@ -104,8 +104,10 @@ def _facts(snapshot: Snapshot) -> str:
 
 @lru_cache(maxsize=1024)
 def facts_of(text: str) -> dict[str, Any]:
-    """The facts of a record; shared, so not to be changed."""
-    facts: dict[str, Any] = json.loads(text)
+    """The facts of a record; shared, so not to be changed. Raises ValueError for what are none."""
+    facts: Any = json.loads(text)
+    if not isinstance(facts, dict) or not isinstance(facts.get("labels", {}), dict):
+        raise ValueError("facts that are no object")  # noqa: TRY004 - of what was read, not of what was passed
     return facts
 
 

@@ -14,7 +14,7 @@ from server.storage.codec import Ints
 from server.storage.damage import Damage
 from server.storage.ingest import HOUR
 from server.storage.layouts import LayoutBook
-from server.storage.mend import chunk_block, chunks_below
+from server.storage.mend import chunk_block, chunks_below, told_anew
 from server.storage.reader import RECENT_COLUMNS, recent_samples
 from server.storage.record import decode_counts, facts_of
 from server.storage.rollups import SPANS, pack_block, unpack_block
@@ -48,6 +48,8 @@ class Sealing:
     recent: list[tuple[int]] = field(default_factory=list)
     sealed: list[tuple[Any, ...]] = field(default_factory=list)
     rollups: list[tuple[Any, ...]] = field(default_factory=list)
+    mended: list[tuple[Any, ...]] = field(default_factory=list)
+    """Those rows of a roll-up that take a damaged one's place."""
 
     def work(self, db: sqlite3.Connection, changes: Changes) -> int:
         """Runs in the writer. A replaced row moves to the end of its table, where rows lie closest."""
@@ -56,6 +58,8 @@ class Sealing:
         db.executemany("DELETE FROM recent WHERE id = ?", self.recent)
         db.executemany("INSERT OR REPLACE INTO sealed VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.sealed)
         db.executemany("INSERT OR REPLACE INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", self.rollups)
+        for row in self.mended:
+            told_anew(changes, row)
         count, catalog = len(self.recent), changes.catalog
         db.execute("UPDATE totals SET value = value + ? WHERE name = 'sealed'", (count,))
 
@@ -100,7 +104,9 @@ def seal_node(
     for (boot, number), blocks in fresh.items():
         per_slab = book.load(db, number).per_slab
         for width in SPANS:
-            into.rollups += _merge(db, (node, width), (boot, number), blocks, per_slab, damage)
+            for row, damaged in _merge(db, (node, width), (boot, number), blocks, per_slab, damage):
+                into.rollups.append(row)
+                into.mended += [row] * damaged
 
 
 def _parts(
@@ -152,10 +158,10 @@ def _merge(
     fresh: list[tuple[Block, int]],
     per_slab: Ints,
     damage: Damage,
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[tuple[tuple[Any, ...], bool]]:
     """Rows of one roll-up with the fresh snapshots in them; a block never spans two rows, being of one hour.
 
-    A damaged row is replaced, its former snapshots taken from their chunks as far as these are there.
+    A damaged row is replaced, its former snapshots taken from their chunks as far as these are there; and said so.
     """
     query = (
         "SELECT id, buckets, received FROM rollups "
@@ -166,13 +172,13 @@ def _merge(
         items = list(group)
         blocks, received = [block for block, _ in items], max(at for _, at in items)
         before = db.execute(query, key).fetchone()
+        known: list[Block] = []
         if before:
             received = max(received, before[2])
-            known: list[Block] = []
             with damage.skip("rollups", before[0]):
                 known.append(unpack_block("", "", before[1], per_slab))
-            for row, samples, counts in [] if known else chunks_below(db, key):
-                with damage.skip("sealed", row):
-                    known.append(chunk_block(samples, counts, per_slab))
-            blocks += known
-        yield (*key, received, pack_block(coarsen(blocks, tier[1]), per_slab))
+        damaged = before is not None and not known
+        for row, samples, counts in chunks_below(db, key) if damaged else []:
+            with damage.skip("sealed", row):
+                known.append(chunk_block(samples, counts, per_slab))
+        yield (*key, received, pack_block(coarsen(blocks + known, tier[1]), per_slab)), damaged

@@ -52,12 +52,12 @@ class SqliteStore:
         """Opens or makes the store at `path`. Raises StoreError with what is wrong with it."""
         path = real_path(path)
         self._path, self._max_nodes = path, max_nodes
-        self._lock = lock_file(path)
+        self._lock, self._damage = lock_file(path), Damage()
         try:
             with plain_errors(path):
                 db = self._open(path, clock())
                 try:
-                    self._catalog, self._book = Catalog(db), LayoutBook(db)
+                    self._catalog, self._book = Catalog(db, self._damage), LayoutBook(db)
                 except BaseException:
                     db.close()
                     raise
@@ -67,7 +67,7 @@ class SqliteStore:
         self._pool = ReaderPool(path)
         self._writer = Writer(path, db, self._catalog)
         keep = retention or Retention()
-        self._damage, self._kept = Damage(), Kept()
+        self._kept = Kept()
         self._maintenance = Maintenance(self._pool, self._writer, self._catalog, self._book, keep, self._damage)
         self._problem: str | None = None
         self._counters: Counter[str] = Counter()
@@ -123,9 +123,9 @@ class SqliteStore:
         number = self._book.ids.get(layout)
         if number is None:
             return None
-        with self._pool.read() as db:
-            columns = self._book.load(db, number).caches
-        return replace(columns, active_objs=[], num_objs=[])
+        with self._pool.read() as db, self._damage.skip("layouts", number):
+            return replace(self._book.load(db, number).caches, active_objs=[], num_objs=[])
+        return None  # damaged: to be sent in full
 
     def _node(self, name: str) -> Node | None:
         return self._catalog.nodes.get(name)

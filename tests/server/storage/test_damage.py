@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from common.snapshot import layout_hash
 from server.storage import Retention, open_store
 from server.storage.base import Store
 from server.storage.checks import check_store
 from server.storage.codec import compress, decompress, join, split
+from server.storage.journal import Journal
 from tests.server.storage.histories import START, received, snapshot
 from tests.server.storage.naive import described
 
@@ -56,6 +59,12 @@ def damage(path: Path, table: str, column: str, where: str) -> None:
 
 def samples(store: Store, start: float, end: float, width: int) -> dict[str, int]:
     return {s.node: sum(int(b.samples.sum()) for b in s.boots) for s in store.window(start, end, width)}
+
+
+def journal_of(store: Store) -> Journal:
+    journal = store.journal()
+    assert journal is not None
+    return journal
 
 
 def problems(path: Path) -> list[str]:
@@ -166,7 +175,9 @@ def test_a_damaged_rollup_is_made_anew_from_its_snapshots(path: Path, *, width: 
     if met:
         samples(store, START, START + 4 * HOUR, width)
     for one in (sound, store):
+        mark = journal_of(one).mark
         one.maintain(START + DAY)
+        assert journal_of(one).changed(mark, START, START + HOUR) is (one is store)  # answers that lacked it
     question = START, START + 4 * HOUR, width
     expected = {s.node: described(s, width) for s in sound.window(*question)}
     assert {s.node: described(s, width) for s in store.window(*question)} == expected
@@ -178,8 +189,7 @@ def test_a_damaged_rollup_is_made_anew_from_its_snapshots(path: Path, *, width: 
 def test_a_silent_node_s_rollup_is_made_anew(path: Path, store: Store) -> None:
     store.maintain(START + DAY)  # all is sealed
     damage(path, "rollups", "buckets", "node = 1")
-    journal = store.journal()
-    assert journal is not None
+    journal = journal_of(store)
     mark = journal.mark
     assert samples(store, START, START + 3 * HOUR - 0.001, 3600) == {"b": 36}
     assert samples(store, START, START + 3 * HOUR - 0.001, 300) == {"b": 36}
@@ -257,6 +267,74 @@ def test_a_missing_layout_is_named(path: Path, store: Store) -> None:
     assert store.at("a", None) is None
 
 
+def execute(path: Path, statement: str) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        assert db.execute(statement).rowcount
+    db.close()
+
+
+@pytest.mark.parametrize("broken", ["columns = zeroblob(9)", "columns = 'text'", "width = 7"])
+def test_a_damaged_layout_is_taken_from_the_next_who_sends_it(path: Path, broken: str) -> None:
+    """All rows depend on it, and every agent knows it."""
+    execute(path, f"UPDATE layouts SET {broken}")
+    assert problems(path)[0].startswith("layouts 1: does not decode")
+    store = open_store(f"sqlite:///{path}")
+    mark = journal_of(store).mark
+    assert samples(store, START, START + 5 * HOUR, 300) == {}
+    again = snapshot("a", START + 4 * HOUR, 60)
+    assert store.layout(layout_hash(again.caches)) is None  # so it is asked for in full
+    store.append([received(again)]).result(20)
+    assert journal_of(store).changed(mark, START, START + HOUR)
+    assert samples(store, START, START + 5 * HOUR, 300) == {"a": 47, "b": 46}
+    assert store.layout(layout_hash(again.caches)) is not None
+    store.maintain(START + DAY)
+    store.close()
+    assert problems(path) == []
+
+
+@pytest.mark.parametrize(
+    "broken", ["facts = '{'", "facts = '[]'", "facts = '{\"labels\": 3}'", "taken = 'x'", "uptime = 'x'"]
+)
+def test_a_damaged_node_is_told_anew_by_its_snapshots(path: Path, broken: str) -> None:
+    execute(path, f"UPDATE nodes SET {broken} WHERE name = 'a'")
+    assert any(line.startswith("nodes 1: does not decode") for line in problems(path))
+    store = open_store(f"sqlite:///{path}")
+    a, b = store.nodes()
+    assert (a.taken_at, a.first_taken_at, a.last_seen) == (b.taken_at, b.first_taken_at, b.last_seen)
+    assert samples(store, START, START + 4 * HOUR, 300) == {"a": 46, "b": 46}
+    for node in NODES:
+        store.append([received(snapshot(node, START + 4 * HOUR, 60))]).result(20)
+    a, b = store.nodes()  # all but the usual gap
+    assert replace(a, gap_seconds=None) == replace(b, node="a", boot=a.boot, boot_id=a.boot_id, gap_seconds=None)
+    store.close()
+    assert problems(path) == []
+
+
+def test_what_was_forgotten_when_none_can_tell_harms_no_answer(path: Path, store: Store) -> None:
+    execute(path, "INSERT INTO forgotten VALUES (1, 0, 'x')")
+    assert samples(store, START, START + 4 * HOUR, 300) == {"a": 46, "b": 46}
+
+
+def test_a_node_without_a_readable_name_is_left_out(path: Path) -> None:
+    execute(path, "UPDATE nodes SET name = x'ff00' WHERE name = 'a'")
+    assert any(line.startswith("nodes 1: does not decode") for line in problems(path))
+    store = open_store(f"sqlite:///{path}")
+    assert [state.node for state in store.nodes()] == ["b"]
+    assert samples(store, START, START + 4 * HOUR, 300) == {"b": 46}
+    store.close()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM totals", "UPDATE totals SET value = 'x'"])
+def test_damaged_totals_are_counted_anew(path: Path, statement: str) -> None:
+    execute(path, statement)
+    store = open_store(f"sqlite:///{path}")
+    assert store.status().snapshots == 92
+    store.maintain(START + 5 * HOUR)
+    store.close()
+    assert problems(path) == []
+
+
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
@@ -266,6 +344,8 @@ def test_a_missing_layout_is_named(path: Path, store: Store) -> None:
         ("UPDATE totals SET value = 5 WHERE name = 'sealed'", "totals sealed: 5 snapshots are said to be sealed"),
         ("UPDATE layouts SET hash = 'x'", "layouts 1: its columns are not those of its hash x"),
         ("UPDATE recent SET facts = '{' WHERE id = 92", "recent 92: does not decode: JSONDecodeError"),
+        ("UPDATE recent SET facts = '[]' WHERE id = 92", "recent 92: does not decode: ValueError: facts that are no"),
+        ("INSERT INTO forgotten VALUES (1, 0, 'x')", "forgotten node 1, tier 0: is no time"),
         ("DELETE FROM nodes WHERE name = 'b'", "boots 2: refers to node 2, which is not there"),
         (
             "DELETE FROM migrations",
@@ -274,10 +354,7 @@ def test_a_missing_layout_is_named(path: Path, store: Store) -> None:
     ],
 )
 def test_what_does_not_fit_together_is_named(path: Path, statement: str, says: str) -> None:
-    db = sqlite3.connect(path)
-    with db:
-        assert db.execute(statement).rowcount
-    db.close()
+    execute(path, statement)
     assert any(line.startswith(says) for line in problems(path))
 
 
