@@ -31,6 +31,8 @@ STEP, FEWEST_CELLS = 6.0, 8
 TWO_SLABS = 65536.0
 """Bytes: a slab or two more or less is no step, and a slab is at most eight pages of 4 KiB unless the kernel is told
 otherwise (slub_max_order, PAGE_ALLOC_COSTLY_ORDER)."""
+GAP = 2.5
+"""What changed over more than so many times the usual time between two cells may have done so bit by bit."""
 STEPPED, CHANCE = 0.7, 0.05
 """See by_chance: of all that a level moves so much must be steps, and up they must be against so little a chance."""
 HIGH, RETURNED = 95.0, 0.3
@@ -108,7 +110,7 @@ class Past:
         for some in alike.values():
             at = [k for k, _, _ in some]
             t, y = np.stack([t for _, t, _ in some]), np.stack([y for _, _, y in some])
-            ups, rise = _jumps(y).sum(axis=1), y[:, -1] - y[:, 0]
+            ups, rise = _jumps(t, y).sum(axis=1), y[:, -1] - y[:, 0]
             share = np.clip(np.divide(ups, rise, out=np.zeros(len(y)), where=rise > 0), 0.0, 1.0)
             found[at] = share * np.sqrt(squares[at] * np.minimum(seconds[at] / (t[:, -1] - t[:, 0]), 1.0))
         return found
@@ -118,16 +120,16 @@ class Past:
         known = self._steps.get(cache)
         if known is None:
             known = self._steps[cache] = {}
-            alike: dict[int, list[tuple[str, Floats]]] = {}
+            alike: dict[int, list[tuple[str, Floats, Floats]]] = {}
             for track in self._asked:
                 column = track.index.get(cache)
                 if column is not None:
-                    y = track.allocated[:, column]
-                    y = y[np.isfinite(y)]
-                    alike.setdefault(len(y), []).append((track.node, y))
+                    listed = np.isfinite(track.allocated[:, column])
+                    t, y = track.time[listed], track.allocated[listed, column]
+                    alike.setdefault(len(y), []).append((track.node, t, y))
             for found in alike.values():
-                squares = (_jumps(np.stack([y for _, y in found])) ** 2).sum(axis=1)
-                for (name, _), total in zip(found, squares.tolist(), strict=True):
+                t, y = np.stack([t for _, t, _ in found]), np.stack([y for _, _, y in found])
+                for (name, _, _), total in zip(found, (_jumps(t, y) ** 2).sum(axis=1).tolist(), strict=True):
                     known[name] = known.get(name, 0.0) + total
         others = [total for name, total in known.items() if name != node]
         return sum(others) / len(others) if others else 0.0
@@ -242,24 +244,25 @@ def bends(cells: Track, column: int, own: Floats | None = None) -> float:
     return 0.0 if load is not None and by_load(t, own, load) else bent
 
 
-def jumps(y: Floats) -> Floats:
-    """[K - 1] the changes of a level y [K] that are steps: beyond STEP times the usual change, and not back at once.
+def jumps(t: Floats, y: Floats) -> Floats:
+    """[K - 1] the changes of a level y [K] at t that are steps: beyond STEP times the usual change, not back at once.
 
-    What is not listed (NaN) is left out; none where fewer than FEWEST_CELLS are known. A threshold tells jumps from
-    diffusion: C. Mancini, Scandinavian Journal of Statistics 36 (2009), 270.
+    What is not listed (NaN) is left out; none where fewer than FEWEST_CELLS are known, none over a GAP. A threshold
+    tells jumps from diffusion: C. Mancini, Scandinavian Journal of Statistics 36 (2009), 270.
     """
-    return np.asarray(_jumps(y[np.isfinite(y)][None])[0])
+    known = np.isfinite(y)
+    return np.asarray(_jumps(t[known][None], y[known][None])[0])
 
 
-def by_chance(y: Floats) -> bool:
-    """Whether a rise of y [K] is a few steps that might as well have gone down: no leak yet.
+def by_chance(t: Floats, y: Floats) -> bool:
+    """Whether a rise of y [K] at t is a few steps that might as well have gone down: no leak yet.
 
     A sign test on the steps (W. J. Dixon and A. M. Mood, J. Am. Stat. Assoc. 41 (1946), 557): what steps up and down at
     random goes up four times in a row once in sixteen times, and of many caches one does. A step takes two cells at
     most: what jumps in more in a row goes on rising.
     """
+    change = jumps(t, y)
     y = y[np.isfinite(y)]
-    change = jumps(y)
     begins = np.flatnonzero((change != 0) & np.r_[True, change[:-1] == 0][: len(change)])
     runs = np.split(change, begins)[1:]
     steps = np.array([run.sum() for run in runs if np.count_nonzero(run) <= 2])
@@ -269,12 +272,13 @@ def by_chance(y: Floats) -> bool:
     return float(steps.sum()) > 0 and float(np.abs(steps).sum()) >= STEPPED * moved and chance > CHANCE
 
 
-def _jumps(y: Floats) -> Floats:
-    """The same of many levels [M, K] of which all is known."""
+def _jumps(t: Floats, y: Floats) -> Floats:
+    """The same of many levels y [M, K] at t [M, K] of which all is known."""
     if y.shape[1] < FEWEST_CELLS:
         return np.zeros((len(y), 0))
     edge = np.concatenate([y[:, :1], y[:, :1], y, y[:, -1:], y[:, -1:]], axis=1)
     change = np.diff(middle(np.lib.stride_tricks.sliding_window_view(edge, 5, axis=1), axis=2), axis=1)
     size = np.abs(change)
     least = np.maximum(STEP * middle(size, axis=1), np.minimum(2 * quantum(y.T), TWO_SLABS))
-    return np.where(size > least[:, None], change, 0.0)
+    apart = np.diff(t, axis=1)
+    return np.where((size > least[:, None]) & (apart < GAP * middle(apart, axis=1)[:, None]), change, 0.0)

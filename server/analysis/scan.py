@@ -273,7 +273,7 @@ class _Signs:
                 sign.evidence["bend"] = slackens(part.time, y, DOUBTFUL)
             largest, late = (float(sign.evidence[name] or 0.0) for name in ("largest_step", "late_over_early"))
             one_step = one.length >= DAY and late < FASTER and largest > UNEVEN
-            gates["step"] = one_step or by_chance(y)
+            gates["step"] = one_step or by_chance(part.time, y)
             gates |= {"bends": 1.0 < bent <= FILLS and one.length >= BRIEF, "fills": bent > FILLS}
         return tuple(name for name, failed in gates.items() if failed)
 

@@ -104,8 +104,9 @@ def look(y: Sequence[float]) -> tuple[float, float, float, float]:
     return first, last, relative, moved / middle if middle else math.nan
 
 
-def jumps(y: Sequence[float], factor: float, fewest: int, most: float) -> list[float]:
+def jumps(t: Sequence[float], y: Sequence[float], factor: float, fewest: int, most: float, gap: float) -> list[float]:
     known = [v for v in y if not math.isnan(v)]
+    times = [when for when, v in zip(t, y, strict=True) if not math.isnan(v)]
     if len(known) < fewest:
         return []
     smooth = []
@@ -116,7 +117,9 @@ def jumps(y: Sequence[float], factor: float, fewest: int, most: float) -> list[f
     usual = median([abs(change) for change in changes])
     least = min([abs(b - a) for a, b in pairwise(known) if a != b], default=0.0)
     limit = max(factor * usual, min(2 * least, most))
-    return [change if abs(change) > limit else 0.0 for change in changes]
+    apart = [b - a for a, b in pairwise(times)]
+    near = [seconds < gap * median(apart) for seconds in apart]
+    return [change if abs(change) > limit and close else 0.0 for change, close in zip(changes, near, strict=True)]
 
 
 def straightened(y: Sequence[float]) -> list[float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,31 +13,47 @@ from hypothesis import strategies as st
 
 from server.analysis.judge import judge
 from server.analysis.panel import make_panel
-from server.analysis.past import FEWEST_CELLS, STEP, TWO_SLABS, Past, by_chance, jumps
+from server.analysis.past import FEWEST_CELLS, GAP, STEP, TWO_SLABS, Past, by_chance, jumps
 from server.analysis.scan import scan
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.types import AnalysisSettings, Judgement
 from server.analysis.windows import Span
 from tests.analysis import naive
-from tests.analysis.series import MIB, START, ArraySource, Floats, Node, fleet
+from tests.analysis.series import MIB, START, ArraySource, Floats, Node, fleet, rising
 
 DAY, HOUR = 86400.0, 3600.0
 CACHE = "constant-0"
 LEVELS = st.one_of(st.integers(0, 40).map(lambda v: v * 4096.0), st.just(math.nan))
 
 
+def hours(y: Sequence[float] | Floats) -> Floats:
+    return np.asarray(np.arange(float(len(y))) * HOUR)
+
+
 @given(st.lists(LEVELS, max_size=30))
 def test_jumps_equal_the_oracle(y: list[float]) -> None:
-    assert jumps(np.array(y)).tolist() == naive.jumps(y, STEP, FEWEST_CELLS, TWO_SLABS)
+    t = hours(y)
+    assert jumps(t, np.array(y)).tolist() == naive.jumps(t.tolist(), y, STEP, FEWEST_CELLS, TWO_SLABS, GAP)
 
 
 def test_a_burst_and_a_slope_are_no_jumps() -> None:
     level = np.full(24, 1e6)
     level[10:12] = 9e6
-    assert not jumps(level).any()
-    assert not jumps(np.arange(24.0) * 1e6).any()
-    assert not jumps(np.r_[np.full(12, 0.0), np.full(12, 8192.0)]).any()
-    assert jumps(np.r_[np.full(12, 1e5), np.full(12, 5e5)]).sum() == 4e5
+    up = np.r_[np.full(12, 1e5), np.full(12, 5e5)]
+    assert not jumps(hours(level), level).any()
+    assert not jumps(hours(level), np.arange(24.0) * 1e6).any()
+    assert not jumps(hours(level), np.r_[np.full(12, 0.0), np.full(12, 8192.0)]).any()
+    assert jumps(hours(up), up).sum() == 4e5
+
+
+def test_what_rose_while_nothing_was_known_is_no_jump() -> None:
+    """An agent that was away, on a node with a leak: its peers would be said to step as far."""
+    t = np.arange(24.0) * HOUR
+    y = 2e6 * np.arange(24.0)
+    known = (t < 6 * HOUR) | (t > 15 * HOUR)
+    assert not jumps(t[known], y[known]).any()
+    assert not jumps(t, np.where(known, y, np.nan)).any()
+    assert jumps(hours(y[known]), y[known]).any()
 
 
 def stepped(node: Node, steps: dict[float, float]) -> None:
@@ -89,19 +106,23 @@ def level_of(*steps: float) -> Floats:
     return np.repeat(np.cumsum([4e6, *steps]), 4)
 
 
+def chance(y: Floats) -> bool:
+    return by_chance(hours(y), y)
+
+
 def test_a_rise_of_some_steps_may_be_chance() -> None:
     up, down = 1e6, -1e6
-    assert by_chance(level_of(up, up, up, up))
-    assert by_chance(level_of(up, up, down, up, up, up, up))
-    assert by_chance(level_of(up, down, up, up))
-    assert not by_chance(level_of(up, up, up, up, up))
-    assert not by_chance(level_of(up, up, up, up, down, up, up, up))
-    assert not by_chance(level_of(down, down, down))  # no rise
-    assert not by_chance(level_of(8192.0, 8192.0, 8192.0))  # slabs
-    assert not by_chance(level_of(up, up, up) + np.arange(16.0) * 2e5)  # more than half of it goes on in between
-    assert not by_chance(np.arange(24.0) * 1e6)
-    assert not by_chance(np.r_[np.zeros(8), np.arange(6.0)] * up)  # goes on rising
-    assert not by_chance(np.full(24, math.nan))
+    assert chance(level_of(up, up, up, up))
+    assert chance(level_of(up, up, down, up, up, up, up))
+    assert chance(level_of(up, down, up, up))
+    assert not chance(level_of(up, up, up, up, up))
+    assert not chance(level_of(up, up, up, up, down, up, up, up))
+    assert not chance(level_of(down, down, down))  # no rise
+    assert not chance(level_of(8192.0, 8192.0, 8192.0))  # slabs
+    assert not chance(level_of(up, up, up) + np.arange(16.0) * 2e5)  # more than half of it goes on in between
+    assert not chance(np.arange(24.0) * 1e6)
+    assert not chance(np.r_[np.zeros(8), np.arange(6.0)] * up)  # goes on rising
+    assert not chance(np.full(24, math.nan))
 
 
 def test_and_chance_where_some_others_step_up_and_down() -> None:
@@ -150,3 +171,16 @@ def test_a_level_that_jitters_goes_nowhere_and_a_random_walk_does() -> None:
     walk = moving(lambda rng, count: np.cumsum(rng.standard_normal(count)))
     assert jitter.usual(["n1"], [CACHE], np.array([8 * HOUR]))[0] < 0.8 * MIB
     assert walk.usual(["n1"], [CACHE], np.array([8 * HOUR]))[0] == pytest.approx(math.sqrt(8) * MIB, rel=0.35)
+
+
+def test_an_agent_that_was_away_hides_no_leak_of_another_node() -> None:
+    nodes = fleet(12)
+    for number, since in ((2, 0.0), (7, 14.0)):
+        node = nodes[number]
+        node.caches = {**node.caches, CACHE: node.caches[CACHE] + rising(node.time, 2.4 * MIB, START + since * HOUR)}
+    expected = [("n3", CACHE), ("n8", CACHE)]
+    assert sorted((one.node or "", one.cache) for one in judged(nodes).findings) == expected
+    away = (nodes[2].time > START + 8 * HOUR) & (nodes[2].time < START + 16 * HOUR)
+    caches = {name: y[~away] for name, y in nodes[2].caches.items()}
+    nodes[2] = replace(nodes[2], time=nodes[2].time[~away], caches=caches)
+    assert sorted((one.node or "", one.cache) for one in judged(nodes).findings) == expected
