@@ -21,7 +21,6 @@ from server.bodies import Bodies
 from server.deps import Parts, Workers, require_token
 from server.express import Express
 from server.guard import Guard
-from server.heap import give_back
 from server.ingest import Ingest
 from server.metrics import Metrics
 from server.openapi import complete, docs_page
@@ -141,18 +140,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await task
 
 
-def _round(parts: Parts) -> None:
-    """One round of maintenance; what it freed beside a report would stay with the process, by then some 80 MB."""
-    try:
-        parts.store.maintain(parts.clock())
-    finally:
-        give_back()
-
-
 async def _maintain(parts: Parts, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await asyncio.to_thread(_round, parts)
+            await asyncio.to_thread(parts.store.maintain, parts.clock())
         except Exception as error:  # noqa: BLE001 - whatever it was, the next round may succeed
             if stop.is_set():
                 return

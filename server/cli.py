@@ -25,7 +25,6 @@ from common.times import parse_duration
 from server.analysis.types import AnalysisSettings
 from server.app import create_app
 from server.connection import Connection
-from server.heap import one_arena
 from server.settings import ServerSettings, default_store
 from server.storage import Retention, init_store
 
@@ -144,7 +143,6 @@ def settings_from(options: Namespace) -> ServerSettings:
 
 def run(options: Namespace) -> int:
     """Serves until SIGTERM or SIGINT; then answers what is under way and closes the store. With --init only that."""
-    one_arena()
     settings = settings_from(options)
     if options.init:
         options.screen.write([_init(settings)])

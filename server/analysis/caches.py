@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.opened import opened
 from server.analysis.tracks import Track, cells, make_tracks
 from server.analysis.trend import theil_sen
 from server.analysis.types import Judgement
@@ -51,7 +52,7 @@ def list_caches(
     """
     reading = plan(start, end)[0]
     by_group: dict[str, list[NodeSeries]] = {}
-    for node in source.window(reading.start, end, reading.width, group=group):
+    for node in opened(source, start, end, group=group):
         by_group.setdefault(node.group, []).append(node)
     sums: dict[str, _Sum] = {}
     for name in sorted(by_group):

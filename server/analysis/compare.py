@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.analysis.identity import fold
+from server.analysis.opened import opened
 from server.analysis.peers import robust_spread, robust_spreads, scales_to
 from server.analysis.study import Study
 from server.analysis.tracks import Deferred, Track, make_tracks
@@ -129,7 +130,9 @@ def _standing(findings: Sequence[Finding], wanted: str) -> set[tuple[str | None,
 
 def _tracks(source: Source, start: float, end: float, width: int, group: str | None, names: set[str]) -> list[Track]:
     by_group: dict[str, list[NodeSeries]] = {}
-    for node in source.window(start, end, width, group=group, caches=names):
+    finer = width < bucket_width(end - start)
+    window = source.window(start, end, width, group=group, caches=names)
+    for node in window if finer else opened(source, start, end, group=group, caches=names):
         by_group.setdefault(node.group, []).append(node)
     return [
         track for name in sorted(by_group) for track in make_tracks(sorted(by_group[name], key=lambda node: node.node))

@@ -15,6 +15,7 @@ from server.analysis.identity import named_before
 from server.analysis.lately import LAST_DAY, passes_its_past, with_last_day
 from server.analysis.memory import memory_notes
 from server.analysis.notes import notes_for
+from server.analysis.opened import opened
 from server.analysis.panel import make_panel
 from server.analysis.past import Past
 from server.analysis.scan import Scan, scan
@@ -101,10 +102,11 @@ def judge_alone(
     """
     groups: dict[str, _Group] = {}
     young: dict[str, float] = {}
-    readings = plan(start, end)
+    readings, whole = plan(start, end), opened(source, start, end, group=group)
     for number, reading in enumerate(readings):
         by_group: dict[str, list[NodeSeries]] = {}
-        for node in source.window(reading.start, reading.end, reading.width, group=group):
+        coming = source.window(reading.start, end, reading.width, group=group) if number else whole
+        for node in coming:
             by_group.setdefault(node.group, []).append(node)
         if number == 0:
             begins = {name: _first(nodes, start, reading.width) for name, nodes in by_group.items()}

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from server.analysis.opened import opened
 from server.analysis.past import RETURNED
 from server.analysis.tracks import make_tracks
 from server.analysis.types import Finding, Judgement
-from server.analysis.windows import bucket_width, opening
 from server.buckets import Source
 
 __all__ = ["LAST_DAY", "passes_its_past", "with_last_day"]
@@ -40,8 +40,7 @@ def passes_its_past(source: Source, row: Finding, start: float, end: float) -> b
     What has been as large is the load's or a job's, or fills again: the gate `seen before` of the longer window. Of a
     fleet's row on half of the nodes at least.
     """
-    width = bucket_width(end - start)
-    nodes = list(source.window(opening(start, end), end, width, group=row.group, caches=row.members))
+    nodes = list(opened(source, start, end, group=row.group, caches=row.members))
     told = []
     for track in make_tracks([node for node in nodes if row.node in {None, node.node}]):
         for column in range(len(track.names) if track.last else 0):

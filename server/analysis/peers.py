@@ -13,14 +13,14 @@ from server.analysis.medians import medians
 __all__ = ["SCALE_UNKNOWN", "WIDENED", "Peers", "compare_to_peers", "robust_spread", "robust_spreads", "scales_to"]
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 WIDENED = {1: 2.0, 2: 1.7, 3: 1.5, 4: 1.36, 5: 1.2}
 """By how much the spread of so few peers is taken larger: a MAD of few is too small (by 1.2, 1.5, 1.36, 1.2 for 2 to 5,
 Croux and Rousseeuw 1992), and of one or two hardly known."""
 _WIDENED = np.array([1.0, *WIDENED.values(), 1.0])
-ENOUGH = 5
-"""Peers, from which on those below their median say how far they spread, where a leak on nearly half would."""
+ENOUGH, APART = 8, 3.0
+"""Of so many peers those may be left out that rose apart from the rest, by so many times what the rest spans."""
 SCALE_UNKNOWN = 10.0
 """A peer's figures are scaled up by no more than this to a level or noise of which the peer has none."""
 
@@ -41,23 +41,33 @@ def robust_spreads(values: Floats, errors: Floats) -> tuple[Floats, Floats]:
     """Median and robust standard deviation [S] of each row of values [S, P] that each have an error of their own.
 
     The spread is the MAD as a standard deviation, no less than the median error, widened for small numbers; one value
-    alone spreads by its own distance from zero. With ENOUGH values it is no more than that of those up to the median:
-    the MAD of six that stand still and five that leak is the distance of the farthest of the six. Entries that are NaN
-    (in both) are left out; NaN where none is left.
+    alone spreads by its own distance from zero. Entries that are NaN (in both) are left out, and so are the greatest,
+    fewer than half, that lie APART: the MAD of six that stand still and five that leak is the distance of the farthest
+    of the six. NaN where none is left.
     """
+    values = np.where(_apart(values), np.nan, values)
+    errors = np.where(np.isnan(values), np.nan, errors)
     count = np.isfinite(values).sum(axis=1)
     middle, error = medians(values), medians(errors)
-    below = middle[:, None] - values
-    mad = 1.4826 * medians(np.abs(below))
-    enough = np.flatnonzero(count >= ENOUGH)
-    lower = 1.4826 * medians(np.where(below[enough] >= 0, below[enough], np.nan))
-    mad[enough] = np.minimum(mad[enough], lower * _widened((count[enough] + 1) // 2))
-    spread = np.maximum(mad, error) * _widened(count)
+    mad = 1.4826 * medians(np.abs(values - middle[:, None]))
+    spread = np.maximum(mad, error) * _WIDENED[np.minimum(count, len(_WIDENED) - 1)]
     return middle, np.where(count == 1, np.maximum(np.abs(middle), WIDENED[1] * error), spread)
 
 
-def _widened(count: Ints) -> Floats:
-    return np.asarray(_WIDENED[np.minimum(count, len(_WIDENED) - 1)])
+def _apart(values: Floats) -> Bools:
+    """[S, P] which values of each row [S, P] lie above the widest gap over its median, if that gap is wide enough."""
+    apart = np.zeros(values.shape, dtype=np.bool_)
+    count = np.isfinite(values).sum(axis=1)
+    rows = np.flatnonzero(count >= ENOUGH)
+    if len(rows):
+        ordered, below = np.sort(values[rows], axis=1), count[rows, None] // 2
+        gaps = np.diff(ordered, axis=1)
+        gaps[(np.arange(gaps.shape[1]) < below) | np.isnan(gaps)] = -1.0
+        last, here = gaps.argmax(axis=1), np.arange(len(rows))
+        top = ordered[here, last]
+        wide = gaps[here, last] > APART * (top - ordered[:, 0])
+        apart[rows[wide]] = values[rows[wide]] > top[wide, None]
+    return apart
 
 
 def robust_spread(values: Floats, errors: Floats) -> tuple[float, float]:

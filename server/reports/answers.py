@@ -15,7 +15,7 @@ from server.analysis.judge import judge_alone
 from server.analysis.steady import reach
 from server.analysis.study import Study, study
 from server.analysis.types import AnalysisSettings, Judgement
-from server.heap import give_back
+from server.reports.heap import give_back
 from server.storage.base import Store
 
 __all__ = ["GOOD_FOR", "SENT", "Answers"]

@@ -63,14 +63,28 @@ def correlation(a: Sequence[float], b: Sequence[float]) -> float:
     return top / bottom if bottom else 0.0
 
 
-def robust_spread(values: Sequence[float], errors: Sequence[float], widen: dict[int, float]) -> tuple[float, float]:
+def _without_apart(
+    values: Sequence[float], errors: Sequence[float], enough: int, apart: float
+) -> tuple[Sequence[float], Sequence[float]]:
+    if len(values) < enough:
+        return values, errors
+    ordered = sorted(values)
+    gap, last = max((b - a, -k) for k, (a, b) in enumerate(pairwise(ordered)) if k >= len(values) // 2)
+    top = ordered[-last]
+    if gap <= apart * (top - ordered[0]):
+        return values, errors
+    kept = [k for k, value in enumerate(values) if value <= top]
+    return [values[k] for k in kept], [errors[k] for k in kept]
+
+
+def robust_spread(
+    values: Sequence[float], errors: Sequence[float], widen: dict[int, float], enough: int, apart: float
+) -> tuple[float, float]:
+    values, errors = _without_apart(values, errors, enough, apart)
     middle = median(values)
     if len(values) == 1:
         return middle, max(abs(middle), widen[1] * errors[0])
     mad = 1.4826 * median(abs(v - middle) for v in values)
-    if len(values) >= 5:
-        half = (len(values) + 1) // 2
-        mad = min(mad, 1.4826 * median(middle - v for v in values if v <= middle) * widen.get(half, 1.0))
     return middle, max(mad, median(errors)) * widen.get(len(values), 1.0)
 
 

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.peers import SCALE_UNKNOWN, WIDENED, compare_to_peers, robust_spread, robust_spreads, scales_to
+from server.analysis.peers import (
+    APART,
+    ENOUGH,
+    SCALE_UNKNOWN,
+    WIDENED,
+    compare_to_peers,
+    robust_spread,
+    robust_spreads,
+    scales_to,
+)
 from tests.analysis import naive
 
 VALUES = st.lists(st.integers(-100, 100).map(float), min_size=1, max_size=12)
@@ -17,7 +26,7 @@ VALUES = st.lists(st.integers(-100, 100).map(float), min_size=1, max_size=12)
 @given(VALUES)
 def test_spread_equals_its_naive_version(values: list[float]) -> None:
     errors = [1.0 + abs(v) / 50 for v in values]
-    expected = naive.robust_spread(values, errors, WIDENED)
+    expected = naive.robust_spread(values, errors, WIDENED, ENOUGH, APART)
     assert robust_spread(np.array(values), np.array(errors)) == pytest.approx(expected)
 
 
@@ -63,9 +72,19 @@ def test_one_leaking_peer_does_not_hide_another_leak() -> None:
 
 
 def test_a_leak_on_nearly_half_of_the_peers_does_not_hide_the_other_half_s() -> None:
-    quiet = np.array([0.0, 1, 2, 0, 1, 4])
-    assert compare_to_peers(np.append(quiet, [100.0] * 5), np.full(11, 0.1), np.ones(11)).spread < 5
-    assert compare_to_peers(quiet, np.full(6, 0.1), np.ones(6)).spread < 5
+    quiet = [0.0, 1, 2, 0, 1, 9]
+    few, many = (np.array([*quiet, *[100.0] * leaking]) for leaking in (5, 6))
+    peers = compare_to_peers(few, np.full(11, 0.1), np.ones(11))
+    assert (peers.count, peers.rate, peers.median) == (11, 9.0, 1.0)
+    assert peers.spread == pytest.approx(1.4826)
+    assert compare_to_peers(many, np.full(12, 0.1), np.ones(12)).median > 50  # half of them: who leaks is not known
+
+
+def test_peers_that_grow_by_their_load_are_not_apart() -> None:
+    growth = np.array([1.0, 2, 4, 5, 7, 9, 12, 16, 22, 30])
+    peers = compare_to_peers(growth, np.full(10, 0.1), np.ones(10))
+    assert peers.median == 8.0
+    assert peers.spread == pytest.approx(1.4826 * 5.0)
 
 
 def test_a_bigger_node_that_wavers_more_is_measured_by_its_size() -> None:
