@@ -17,7 +17,7 @@ _SYSTEM = Path("/var/lib/slabhound")
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Everything create_app needs to know. The defaults stand in docs/settings.md."""
+    """Everything create_app needs to know. The defaults stand in docs/cli.md."""
 
     host: str = "127.0.0.1"
     port: int = 8080

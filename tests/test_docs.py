@@ -16,7 +16,8 @@ from common.names import MAX_GROUP, MAX_TEXT
 from common.wire import MAX_ALIASES, MAX_BATCH, MAX_CACHES, MAX_LABELS
 from server.app import create_app
 from server.metrics import Metrics
-from server.problems import KINDS
+from server.problems import KINDS, ProblemDocument
+from server.reports.outliers import ReportFinding
 from server.settings import ServerSettings
 from server.storage.base import StoreStatus
 
@@ -178,3 +179,21 @@ def test_the_readme_names_the_commands_that_have_json() -> None:
     (line,) = re.findall(r"These two,\n(.+) have `--json`", (ROOT / "README.md").read_text(encoding="utf-8"))
     having = {command for command in COMMANDS if any(option.name == "json" for option in options(command))}
     assert set(re.findall(r"`(\w+)`", line)) == having - {"report", "analyze"}
+
+
+def test_the_page_of_commands_names_those_that_need_the_server() -> None:
+    (sentence,) = re.findall(r"141\.\s(.+?)\sneed `pip install 'slabhound\[server\]'`", read("cli.md"), re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", sentence)) == {name for name, command in COMMANDS.items() if command.server}
+
+
+def test_every_field_of_a_finding_is_documented() -> None:
+    table = read("api.md").partition("| field of a finding |")[2].partition("\n\n")[0]
+    first_cells = "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE))
+    assert sorted(re.findall(r"`(\w+)`", first_cells)) == sorted(ReportFinding.model_fields)
+
+
+def test_what_a_problem_says_besides_is_documented() -> None:
+    usual = {"type", "title", "status", "detail"}
+    assert [
+        name for name in ProblemDocument.model_fields if name not in usual and f"`{name}" not in read("api.md")
+    ] == []
