@@ -6,11 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from server.analysis.windows import bucket_width, opening
-from server.buckets import BootSeries, NodeSeries, Source
+from server.buckets import ARRAYS, BootSeries, NodeSeries, Source
 
 __all__ = ["opened"]
-
-_ARRAYS = ("time", "uptime", "memory", "samples", "num_min", "active_min")
 
 
 def opened(
@@ -31,7 +29,4 @@ def _from(boot: BootSeries, start: float) -> BootSeries:
     kept = boot.time >= start
     if kept.all():
         return boot
-    arrays = {
-        name: getattr(boot, name)[kept] for name in ("time", "uptime", "memory", "samples", "num_min", "active_min")
-    }
-    return replace(boot, **arrays)
+    return replace(boot, **{name: getattr(boot, name)[kept] for name in ARRAYS})

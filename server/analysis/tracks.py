@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from server.analysis.clock import by_uptime
 from server.analysis.identity import assumed_reclaimable, canonical_names, freed_late
 from server.analysis.trend import floors
 from server.buckets import CacheRow, NodeSeries
@@ -203,7 +204,7 @@ def names_of(nodes: Sequence[NodeSeries]) -> dict[str, Mapping[str, str]]:
 
 
 def make_tracks(nodes: Sequence[NodeSeries], canonical: Mapping[str, Mapping[str, str]] | None = None) -> list[Track]:
-    """The tracks of the nodes of one group, by node and boot, warm-up and all.
+    """The tracks of the nodes of one group, by node and boot, warm-up and all; a boot's times go by its uptime.
 
     `canonical`: which cache each name is, by node, where more than these series tell (see names_of).
     """
@@ -212,7 +213,7 @@ def make_tracks(nodes: Sequence[NodeSeries], canonical: Mapping[str, Mapping[str
     same: dict[tuple[int, int], _Columns] = {}
     tracks = []
     for node in nodes:
-        for order, boot in enumerate(node.boots):
+        for order, boot in enumerate(map(by_uptime, node.boots)):
             names = canonical[node.node]
             columns = same.get((id(names), id(boot.rows)))
             if columns is None:

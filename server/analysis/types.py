@@ -13,7 +13,7 @@ Shape = Literal["steady", "stairs", "accelerating", "load", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
-    """What an operator may set. The defaults stand in docs/settings.md."""
+    """What an operator may set. The defaults stand in docs/cli.md."""
 
     material_fraction: float = 0.0025
     """Of a node's memory in 30 days: slower growth is never a finding."""
