@@ -64,7 +64,9 @@ def judge(
         return judge_alone(source, start=start, end=end, group=group, settings=settings, noted=False)
 
     judged = judge_alone(source, start=start, end=end, group=group, settings=settings)
-    begun = [_begin_note(name, first, start, end) for name, first in sorted(judged.begins.items())]
+    empty = {one.group for one in judged.groups if not one.series}
+    begins = sorted((name, first) for name, first in judged.begins.items() if name not in empty)
+    begun = [_begin_note(name, first, start, end) for name, first in begins]
     judged = _confirmed(replace(judged, notes=(*judged.notes, *begun)), alone or fresh)
     if end - start <= LAST_DAY:
         return judged
