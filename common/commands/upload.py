@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.commands.client import Client, problem_text
 from common.errors import ServerError
+from common.snapshot import Snapshot, to_wire
 
 if TYPE_CHECKING:
     import httpx
@@ -46,7 +47,7 @@ class Outcome:
 
 
 class Uploader:
-    """Collects snapshots (as JSON text, one each) into requests and sends them. `finish` sends the rest."""
+    """Collects snapshots into requests and sends them. `finish` sends the rest."""
 
     def __init__(
         self,
@@ -62,15 +63,18 @@ class Uploader:
         self._waiting: list[_Named] = []
         self._size = 0
 
-    def add(self, snapshot: bytes, name: str = "") -> None:
-        """`name`: how to speak of it where it is refused; its node and time unless given.
+    def add(self, snapshot: Snapshot | bytes, name: str = "") -> None:
+        """A snapshot, or its JSON on one line; `name`: how to speak of it where it is refused, unless by node and time.
 
         Raises ServerError when the server cannot be made to take anything.
         """
-        if self._waiting and (len(self._waiting) >= _MOST_SNAPSHOTS or self._size + len(snapshot) > _MOST_BYTES):
+        line = snapshot
+        if isinstance(line, Snapshot):
+            line = json.dumps(to_wire(line), separators=(",", ":")).encode()
+        if self._waiting and (len(self._waiting) >= _MOST_SNAPSHOTS or self._size + len(line) > _MOST_BYTES):
             self.finish()
-        self._waiting.append((name, snapshot))
-        self._size += len(snapshot)
+        self._waiting.append((name, line))
+        self._size += len(line)
 
     def finish(self) -> None:
         """Sends what is waiting. Raises ServerError."""
