@@ -10,7 +10,7 @@ from server.buckets import Block, coarsen
 from server.storage.catalog import Changes
 from server.storage.codec import Ints
 from server.storage.damage import UNREADABLE
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.rollups import SPANS, pack_block
 from server.storage.samples import to_block, unpack_counts, unpack_samples
