@@ -8,11 +8,11 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from common.commands.client import Client, problem_text
 from common.errors import ServerError
+from common.retry_after import retry_after
 from common.snapshot import Snapshot, to_wire
 
 if TYPE_CHECKING:
@@ -115,18 +115,9 @@ class Uploader:
             response = self._client.post("/snapshots", body, sent)
             if response.status_code not in _COME_AGAIN or attempt == _ATTEMPTS - 1 or _is_to_mend(response):
                 break
-            self._sleep(self._wait(response, attempt))
+            wait = retry_after(response.headers, self._clock())
+            self._sleep(min(2.0**attempt if wait is None else wait, _LONGEST_WAIT))
         return response
-
-    def _wait(self, response: httpx.Response, attempt: int) -> float:
-        """Seconds until the next attempt: what Retry-After says (RFC 9110, 10.2.3), else doubling from one."""
-        said = response.headers.get("retry-after", "")
-        if said.isdecimal():
-            return min(float(said), _LONGEST_WAIT)
-        try:
-            return min(max(parsedate_to_datetime(said).timestamp() - self._clock(), 0.0), _LONGEST_WAIT)
-        except ValueError:
-            return min(2.0**attempt, _LONGEST_WAIT)
 
 
 def _is_to_mend(response: httpx.Response) -> bool:

@@ -103,6 +103,7 @@ def test_a_refusal_that_names_nobody_is_halved() -> None:
         ("100000", [60.0, 60.0]),
         (None, [1.0, 2.0]),
         ("soon", [1.0, 2.0]),
+        ("1 Jan 99999999999 00:00:00 GMT", [1.0, 2.0]),
     ],
 )
 def test_a_busy_server_is_asked_again(retry_after: str | None, waits: list[float]) -> None:
