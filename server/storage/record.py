@@ -14,8 +14,7 @@ import numpy as np
 
 from common.errors import SnapshotError
 from common.slabinfo import MAX_COUNT
-from common.snapshot import LAYOUT_COLUMNS, Caches, Memory, Snapshot
-from server.buckets import MEMORY_COLUMNS
+from common.snapshot import MEMORY_COLUMNS, Caches, Memory, Snapshot, layout_columns
 from server.storage.base import Received
 from server.storage.codec import Ints, compress, decompress
 from server.storage.samples import UNKNOWN, Counts, Samples
@@ -204,9 +203,7 @@ def to_snapshot(node: str, samples: Samples, counts: Counts, row: int, layout: C
     """The snapshot in that row, with the columns of its layout."""
     facts = facts_of(samples.facts[row])
     absent = facts.get("absent", ())
-    columns: dict[str, Any] = {
-        name: list(column) for name in LAYOUT_COLUMNS if (column := getattr(layout, name)) is not None
-    }
+    columns: dict[str, Any] = {name: list(column) for name, column in layout_columns(layout).items()}
     for name in COUNT_COLUMNS:
         values = getattr(counts, name)[row].tolist()
         if name not in absent:
