@@ -35,8 +35,7 @@ def chunks_below(db: sqlite3.Connection, key: Sequence[int]) -> list[tuple[int, 
 def chunk_block(samples: bytes, counts: bytes, per_slab: Ints) -> Block:
     """A sealed hour as buckets of one snapshot each. Raises what UNREADABLE lists."""
     unpacked = unpack_samples(samples)
-    both = unpack_counts(counts, len(unpacked), per_slab)
-    return to_block("", "", unpacked, both.num_objs, both.active_objs)
+    return to_block(unpacked, unpack_counts(counts, len(unpacked), per_slab))
 
 
 def mended(db: sqlite3.Connection, number: int, book: LayoutBook) -> Row | None:

@@ -128,7 +128,7 @@ def _parts(
 
 def _block(part: Part) -> tuple[Block, int]:
     samples, counts = part
-    return to_block("", "", samples, counts.num_objs, counts.active_objs), int(samples.received.max())
+    return to_block(samples, counts), int(samples.received.max())
 
 
 def _chunk(
