@@ -1,4 +1,4 @@
-"""`slabhound agent`: its options, and the putting together of its parts."""
+"""`slabhound agent`: its options, and what runs before agent.assembly may be loaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse_node(text: str) -> str:
 def parse_group(text: str) -> str:
     """A group's name. Raises ValueError."""
     if not text.isprintable() or not 0 < len(text) <= MAX_GROUP:
-        raise ValueError(f"{text!r} is no group name: 1 to 128 printable characters")
+        raise ValueError(f"{text!r} is no group name: 1 to {MAX_GROUP} printable characters")
     return text
 
 
@@ -33,7 +33,7 @@ def parse_label(text: str) -> tuple[str, str]:
     """`rack=r4`. Raises ValueError."""
     key, equals, value = text.partition("=")
     if not (key and equals) or not text.isprintable() or max(len(key), len(value)) > MAX_TEXT:
-        raise ValueError(f"{text!r} is no label: write KEY=VALUE, at most 256 printable characters each")
+        raise ValueError(f"{text!r} is no label: write KEY=VALUE, at most {MAX_TEXT} printable characters each")
     return key, value
 
 

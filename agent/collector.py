@@ -37,7 +37,6 @@ class Collector:
         *,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.perf_counter,
-        slabs: SlabFolder | None = None,
     ) -> None:
         """`wall`: epoch seconds. `clock`: seconds that only rise, for `read_seconds`."""
         self._reader = reader
@@ -46,7 +45,7 @@ class Collector:
         """Lines of the last dump that are no row the parser is certain of."""
         self._wall = wall
         self._clock = clock
-        self._slabs = slabs or SlabFolder(reader.sys, clock=clock)
+        self._slabs = SlabFolder(reader.sys, clock=clock)
         self._kernel = reader.kernel()
         self._machine = os.uname().machine
         self._page_size = os.sysconf("SC_PAGE_SIZE")

@@ -97,7 +97,8 @@ class Courier:
         number = self._spool.add(in_full(entry), flush=flush)
         self._spooled = (number, entry) if isinstance(entry, Fresh) else None
         if had_room and self._spool.dropped > self._dropped_before:
-            self._say(f"the spool ({self._spool.place}) is full: giving up the oldest snapshots from now on")
+            trouble = "is full: giving up the oldest" if number else "cannot be written: mend it; giving up fresh"
+            self._say(f"the spool ({self._spool.place}) {trouble} snapshots from now on")
         return number
 
     def send(self) -> Outcome:

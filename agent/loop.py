@@ -28,11 +28,14 @@ class Agent:
         *,
         stopper: Stopper,
         say: Callable[[str], None],
-        proc: str = "/proc",
+        proc: str,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`clock`: the schedule's and the courier's. `sleep`: seconds; a signal may end it by raising Stopping."""
+        """`proc`: where slabinfo lies. `clock`: the schedule's and the courier's.
+
+        `sleep`: seconds; a signal may end it by raising Stopping.
+        """
         self._collector = collector
         self._courier = courier
         self._stopper = stopper

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import time
 import zlib
@@ -18,6 +17,7 @@ from agent.token import TokenFile
 from agent.transport import OneConnection
 from common import __version__
 from common.errors import ConfigError
+from common.retry_after import retry_after
 from common.times import format_time
 
 __all__ = ["Outcome", "Pusher", "Verdict"]
@@ -143,28 +143,11 @@ class Pusher:
             reason += " (give --token-file)"
         elif status not in {401, 403, 408, 425, 429} and status < 500:
             reason += f" where 201 was due: is {self._url} an aggregator?"
-        return Outcome(Verdict.AWAY, reason, status, self._wait(answer))
-
-    def _wait(self, answer: httpx.Response) -> float | None:
-        """Seconds of Retry-After: a number, or a date, measured from the server's own Date where it gives one."""
-        text = answer.headers.get("Retry-After", "").strip()
-        if text.isascii() and text.isdigit():
-            return min(float(text), LONGEST_WAIT)
-        until = _http_date(text)
-        if until is None:
-            return None
-        now = _http_date(answer.headers.get("Date", ""))
-        return min(max(0.0, until - (self._wall() if now is None else now)), LONGEST_WAIT)
+        wait = retry_after(answer.headers, self._wall())
+        return Outcome(Verdict.AWAY, reason, status, None if wait is None else min(wait, LONGEST_WAIT))
 
     def close(self) -> None:
         self._client.close()
-
-
-def _http_date(text: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _detail(answer: httpx.Response) -> str:

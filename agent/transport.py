@@ -41,7 +41,6 @@ class OneConnection(httpx.BaseTransport):
         *,
         timeout: float,
         tls: ssl.SSLContext | None = None,
-        keep_alive: float = KEEP_ALIVE,
         clock: Callable[[], float] = time.monotonic,
         resolving: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
@@ -51,7 +50,6 @@ class OneConnection(httpx.BaseTransport):
         """
         self._timeout = timeout
         self._tls = tls
-        self._keep_alive = keep_alive
         self._clock = clock
         self._resolving = resolving
         self._connection: _Connection | None = None
@@ -60,7 +58,7 @@ class OneConnection(httpx.BaseTransport):
     @property
     def live(self) -> bool:
         """Whether a connection is open and young enough to be used again."""
-        return self._connection is not None and self._clock() - self._used_at < self._keep_alive
+        return self._connection is not None and self._clock() - self._used_at < KEEP_ALIVE
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         try:

@@ -83,7 +83,7 @@ def measure(server: ClickHouseServer, options: argparse.Namespace) -> None:
     target = Target.parse(f"clickhouse://default@127.0.0.1:{server.http}/bench")
     init(target, Retention(), forget=False)
     machines = fleet(options.nodes, options.hours)
-    store = ClickHouseStore(target, clock=lambda: machines.spec.start, linger=0.02)
+    store = ClickHouseStore(target, linger=0.02)
     try:
         _, cells = fill(store, server, machines, options.under_way)
         start, end = machines.spec.start, machines.end

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.packing import Fresh
+from bench.performance.machine import cpu_seconds, resident
 from common.errors import ServerError
 from common.snapshot import Snapshot, layout_hash, to_wire
 from server.demo_server import ServerProcess
@@ -27,27 +28,16 @@ from server.simulator.node import NodeSpec
 __all__ = ["main"]
 
 HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-TICK = os.sysconf("SC_CLK_TCK")
 BATCH = 50
 NODES = 20
 
 
 class Server:
-    """The aggregator's process from outside: its address, CPU seconds and resident memory."""
+    """The aggregator's process from outside."""
 
     def __init__(self, process: ServerProcess) -> None:
         self.port = int(process.address.rpartition(":")[2])
         self.pid = process.process.pid
-
-    def cpu(self) -> float:
-        """Seconds of user and system time, all threads."""
-        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(after_name[11]) + int(after_name[12])) / TICK
-
-    def resident(self) -> int:
-        """KB."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
     def post(self, bodies: Sequence[bytes], connections: int) -> list[float]:
         """Posts each body on one of so many keep-alive connections; gives the seconds each answer took, sorted."""
@@ -131,16 +121,16 @@ def costs(server: Server, snapshots: int) -> Iterator[tuple[str, ...]]:
 
 
 def timed(server: Server, name: str, bodies: Sequence[bytes], snapshots: int, connections: int) -> tuple[str, ...]:
-    before, began = server.cpu(), time.perf_counter()
+    before, began = cpu_seconds(server.pid), time.perf_counter()
     took = server.post(bodies, connections)
-    wall, cpu = time.perf_counter() - began, server.cpu() - before
+    wall, cpu = time.perf_counter() - began, cpu_seconds(server.pid) - before
     p50, p99 = took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000
     size = sum(map(len, bodies)) // snapshots
     return (name, f"{cpu / snapshots * 1000:.2f}", f"{snapshots / wall:.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{size:,}")
 
 
 def memory_per_node(server: Server, nodes: int) -> float:
-    """KB resident that each of so many new nodes adds, with one snapshot each."""
+    """KiB resident that each of so many new nodes adds, with one snapshot each."""
     (pattern,) = stream(97, 1)
     server.post([full(pattern)], 1)
 
@@ -148,9 +138,9 @@ def memory_per_node(server: Server, nodes: int) -> float:
         return batches([short_wire(replace(pattern, node=f"crowd{first + i}", boot_id=f"b{i}")) for i in range(count)])
 
     server.post(crowd(0, 500), 1)
-    before = server.resident()
+    before = resident(server.pid)
     server.post(crowd(500, nodes), 1)
-    return (server.resident() - before) / nodes
+    return (resident(server.pid) - before) / nodes
 
 
 def restart(folder: Path) -> float:
@@ -177,9 +167,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             server = Server(process)
             print(table(list(costs(server, options.snapshots))))
             each = memory_per_node(server, options.nodes)
-            print(
-                f"\nResident memory: {each:.1f} KB a node ({options.nodes} new ones), {server.resident() // 1024} MB."
-            )
+            whole = resident(server.pid) // 1024
+            print(f"\nResident memory: {each:.1f} KB a node ({options.nodes} new ones), {whole} MB.")
             os.kill(server.pid, signal.SIGKILL)
             process.process.wait()
         print(f"Ready {restart(folder):.2f} s after the start of the process that follows a kill -9.")

@@ -12,10 +12,12 @@ from common.times import format_time
 __all__ = [
     "DATA_COLUMNS",
     "LAYOUT_COLUMNS",
+    "MEMORY_COLUMNS",
     "SCHEMA_VERSION",
     "Caches",
     "Memory",
     "Snapshot",
+    "layout_columns",
     "layout_hash",
     "to_wire",
 ]
@@ -25,6 +27,8 @@ LAYOUT_COLUMNS = ("name", "obj_size", "objs_per_slab", "pages_per_slab", "reclai
 """What seldom changes within a boot: the names and the geometry."""
 DATA_COLUMNS = ("active_objs", "num_objs", "active_slabs", "num_slabs")
 """What changes from snapshot to snapshot."""
+MEMORY_COLUMNS = ("total", "available", "slab_reclaimable", "slab_unreclaimable")
+"""The fields of Memory, in order."""
 
 
 @dataclass(slots=True)
@@ -91,8 +95,13 @@ class Snapshot:
     """How long reading /proc/slabinfo took."""
 
 
-def _columns(caches: Caches, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: column for name in names if (column := getattr(caches, name)) is not None}
+def layout_columns(caches: Caches) -> dict[str, Any]:
+    """The LAYOUT_COLUMNS that are there, by name."""
+    return _present(caches, LAYOUT_COLUMNS)
+
+
+def _present(of: Caches | Memory, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(of, name)) is not None}
 
 
 def layout_hash(caches: Caches) -> str:
@@ -100,7 +109,7 @@ def layout_hash(caches: Caches) -> str:
 
     Absent columns are left out; keys are sorted, separators are `,` and `:`, text is UTF-8 unescaped.
     """
-    text = json.dumps(_columns(caches, LAYOUT_COLUMNS), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(layout_columns(caches), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -131,8 +140,7 @@ def to_wire(snapshot: Snapshot, *, layout: str | None = None) -> dict[str, Any]:
         if value is not None:
             wire[name] = value
     if snapshot.memory is not None:
-        figures = ("total", "available", "slab_reclaimable", "slab_unreclaimable")
-        wire["memory"] = {f: v for f in figures if (v := getattr(snapshot.memory, f)) is not None}
-    caches = _columns(snapshot.caches, DATA_COLUMNS)
-    wire["caches"] = {"layout": layout, **caches} if layout else {**_columns(snapshot.caches, LAYOUT_COLUMNS), **caches}
+        wire["memory"] = _present(snapshot.memory, MEMORY_COLUMNS)
+    named = {"layout": layout} if layout else layout_columns(snapshot.caches)
+    wire["caches"] = named | _present(snapshot.caches, DATA_COLUMNS)
     return wire

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from common.errors import MalformedError, SnapshotError, UnknownLayoutError
 from common.names import MAX_GROUP, MAX_TEXT, NODE_PATTERN, NODE_RULE
+from common.slabinfo import MAX_COUNT
 from common.snapshot import DATA_COLUMNS, LAYOUT_COLUMNS, Caches, Memory, Snapshot
 from common.times import parse_time
 
@@ -40,7 +41,6 @@ __all__ = [
 ]
 
 # The wire format's other bounds (see common.names); a refusal names the bound.
-MAX_COUNT = 2**63 - 1
 MAX_BATCH = 10_000
 """Snapshots in one request."""
 MAX_CACHES = 10_000

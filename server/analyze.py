@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from common.terminal.screen import Screen
 from common.terminal.units import counted
 from common.terminal.waiting import Waiting
 from common.wire import load_snapshot
+from server.analysis.judge import judge
+from server.analysis.types import AnalysisSettings
 from server.buckets import WIDTHS
 from server.dumps_source import MemorySource
-from server.reports.outliers import ReportNote, build_report
+from server.reports.outliers import ReportNote, lay_out
 
 if TYPE_CHECKING:
     from common.terminal.report import Points
@@ -33,6 +36,8 @@ OPTIONS = (
     JSON,
 )
 
+_MOST = 100
+"""Findings shown, as of the server's report where no limit is given."""
 _NAMED, _NAMED_IN_JSON = 5, 100
 """Of the inputs that were skipped."""
 _POINTS = 60
@@ -51,7 +56,8 @@ def run(options: Namespace) -> int:
     first, end, astray = source.span()
     start = first if options.window is None else end - options.window
     with Waiting(options.screen, "judging"):
-        report = build_report(source, start=start, end=end, group=options.group)
+        judgement = judge(source, start=start, end=end, group=options.group, settings=AnalysisSettings())
+    report = lay_out(judgement, limit=_MOST, generated_at=time.time())
     report.notes += [ReportNote(node=None, note=note) for note in _left_out(source, tally, astray, json=options.json)]
     if options.json:
         options.screen.write([report.model_dump_json()])

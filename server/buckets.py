@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common.snapshot import MEMORY_COLUMNS
+
 __all__ = [
     "ARRAYS",
     "MEMORY_COLUMNS",
@@ -35,7 +37,6 @@ Ints = NDArray[np.int64]
 
 WIDTHS = (5, 15, 60, 300, 3600, 86400)
 """Bucket widths in seconds, each a multiple of the one before; buckets lie on the epoch's grid."""
-MEMORY_COLUMNS = ("total", "available", "slab_reclaimable", "slab_unreclaimable")
 
 
 @dataclass(frozen=True, slots=True)

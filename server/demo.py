@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import os
 import shutil
 import signal
@@ -25,7 +24,7 @@ from common.commands.options import server_url
 from common.commands.upload import Uploader
 from common.config import Option
 from common.errors import ConfigError, ServerError
-from common.snapshot import Snapshot, to_wire
+from common.snapshot import Snapshot
 from common.terminal.progress import Progress
 from common.terminal.screen import Screen
 from server.demo_server import RunningServer, ServerProcess
@@ -133,7 +132,7 @@ def _push_history(server: _Server, fleet: Fleet, until: float, screen: Screen) -
             for snapshot in fleet.snapshots(node):
                 if snapshot.taken_at > until or ended.is_set():
                     break
-                uploader.add(_line(snapshot))
+                uploader.add(snapshot)
                 with lock:
                     progress.advance()
             uploader.finish()
@@ -150,10 +149,6 @@ def _push_history(server: _Server, fleet: Fleet, until: float, screen: Screen) -
         finally:
             ended.set()
             pool.shutdown(cancel_futures=True)
-
-
-def _line(snapshot: Snapshot) -> bytes:
-    return json.dumps(to_wire(snapshot), separators=(",", ":")).encode()
 
 
 def _report(server: _Server, screen: Screen) -> None:
@@ -209,7 +204,7 @@ def _push_on(server: _Server, fleet: Fleet, since: float, screen: Screen) -> Non
                 while (wait := snapshot.taken_at - time.time()) > 0:
                     time.sleep(min(wait, 1.0))
                     server.check()
-                uploader.add(_line(snapshot))
+                uploader.add(snapshot)
                 uploader.finish()
             screen.err.write("the simulated days are over; the aggregator stays until Ctrl-C\n")
             while True:

@@ -24,10 +24,10 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 class RunningServer:
     """An aggregator that somebody else runs, seen as the demo sees its own."""
 
-    def __init__(self, address: str, *, patience: float = 30.0) -> None:
-        """Waits up to `patience` seconds until it is ready. Raises ServerError."""
+    def __init__(self, address: str) -> None:
+        """Waits up to half a minute until it is ready. Raises ServerError."""
         self.address = address
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + 30.0
         with httpx.Client(trust_env=False, timeout=2.0) as client:
             while not _ready(client, address):
                 if time.monotonic() >= deadline:

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from starlette.responses import Response
 
-from common import __version__
+from common.names import MAX_GROUP
 from common.times import EARLIEST, LATEST, parse_duration, parse_time
 from server.auth import Tokens
 from server.bodies import Bodies, Incoming
@@ -31,6 +31,7 @@ __all__ = [
     "GroupQuery",
     "Incoming",
     "LimitQuery",
+    "NodePath",
     "Parts",
     "PartsDep",
     "Problem",
@@ -87,7 +88,6 @@ class Parts:
     readers: Workers
     analysts: Workers
     answers: Answers
-    version: str = __version__
     _waiting: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict)
     """Analyses not begun yet, by question."""
 
@@ -173,7 +173,8 @@ WindowQuery = Annotated[
 ]
 LimitQuery = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items to give, a count.")]
 CursorQuery = Annotated[str | None, Query(description="`next` of the page before, opaque text.", max_length=2000)]
-GroupQuery = Annotated[str | None, Query(description="Name of a group; all groups when absent.", max_length=128)]
+GroupQuery = Annotated[str | None, Query(description="Name of a group; all groups when absent.", max_length=MAX_GROUP)]
+NodePath = Annotated[str, Path(description="Name of the node.")]
 
 
 def as_json(model: BaseModel) -> bytes:

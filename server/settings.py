@@ -9,6 +9,7 @@ from pathlib import Path
 
 from server.analysis.types import AnalysisSettings
 from server.storage import Retention
+from server.storage.base import MAX_NODES
 
 __all__ = ["ServerSettings", "default_store"]
 
@@ -28,7 +29,7 @@ class ServerSettings:
     token_file: Path | None = None
     """One token a line; blank lines and lines that begin with # are skipped."""
     retention: Retention = field(default_factory=Retention)
-    max_nodes: int = 200_000
+    max_nodes: int = MAX_NODES
     max_body: int = 16 * 2**20
     """Bytes of one request's body, as sent and once inflated."""
     max_pending: int = 64 * 2**20

@@ -53,12 +53,12 @@ def make_snapshot(node: str = "lvs1", taken_at: float = START, **fields: Any) ->
     return Snapshot(node=node, taken_at=taken_at, **(given | fields))
 
 
-def make_history(node: str = "lvs1", *, count: int = 10, interval: float = 60.0, **fields: Any) -> list[Snapshot]:
-    """`count` snapshots of one node and boot, scsi_cmd_cache growing by 8 objects from one to the next."""
+def make_history(node: str = "lvs1", *, count: int = 10, **fields: Any) -> list[Snapshot]:
+    """`count` snapshots of one node and boot, a minute apart: scsi_cmd_cache grows by 8 objects in each."""
     return [
         make_snapshot(
             node,
-            START + at * interval,
+            START + at * 60.0,
             caches=make_caches(
                 dentry=(121970, 125454, 192), scsi_cmd_cache=(700 + 8 * at, 736 + 8 * at, 512), filp=(900, 960, 256)
             ),
@@ -75,10 +75,9 @@ def make_fleet(
     hours: float = 24.0,
     interval: float = 300.0,
     leak: Leak | None = None,
-    group: str = "lvs",
 ) -> Fleet:
     """A simulated fleet lvs1, lvs2, ... of like nodes; healthy without `leak`."""
-    specs = tuple(NodeSpec(f"lvs{i}", group=group, phase_hours=0.2 * i) for i in range(1, nodes + 1))
+    specs = tuple(NodeSpec(f"lvs{i}", group="lvs", phase_hours=0.2 * i) for i in range(1, nodes + 1))
     return Fleet(FleetSpec(seed, specs, (leak,) if leak else (), hours, interval))
 
 

@@ -40,9 +40,8 @@ MOST_PAIRS = 4000
 
 def leak(pairs_per_second: float) -> None:
     """Opens socket pairs and keeps them until standard input ends, or MOST_PAIRS are open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    _ = soft
     kept: list[tuple[socket.socket, socket.socket]] = []
     begun = time.monotonic()
     while len(kept) < min(MOST_PAIRS, hard // 2 - 50):

@@ -76,11 +76,11 @@ class Rate:
     def value(self) -> float:
         return self.hits / self.n if self.n else math.nan
 
-    def interval(self, z: float = 1.959964) -> tuple[float, float]:
-        """Wilson's score interval (1927), by default of 95 %; (0, 1) when n is 0."""
+    def interval(self) -> tuple[float, float]:
+        """Wilson's score interval (1927) of 95 %; (0, 1) when n is 0."""
         if not self.n:
             return 0.0, 1.0
-        p, n = self.hits / self.n, self.n
+        p, n, z = self.hits / self.n, self.n, 1.959964
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return max(0.0, middle - half), min(1.0, middle + half)

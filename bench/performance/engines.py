@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sqlite3
 import subprocess
 import time
@@ -18,7 +17,7 @@ from agent.packing import Fresh, in_full, pack_array
 from bench.performance import remote_write
 from bench.performance.asking import Client
 from bench.performance.fleets import FOREVER, HOUR, STORE
-from bench.performance.machine import folder_bytes
+from bench.performance.machine import folder_bytes, free_port
 from bench.performance.pushes import JSON
 from common.snapshot import Snapshot, layout_hash
 from server.demo_server import ServerProcess
@@ -216,7 +215,7 @@ class Prometheus(_PromQL):
     def start(self) -> Client:
         config = self.folder.parent / "prometheus.yml"
         config.write_text("global: {}\n", encoding="ascii")
-        port = _free_port()
+        port = free_port()
         command = [
             "prometheus",
             f"--config.file={config}",
@@ -250,7 +249,7 @@ class VictoriaMetrics(_PromQL):
     write = "/api/v1/write"
 
     def start(self) -> Client:
-        port = _free_port()
+        port = free_port()
         command = [
             "victoria-metrics",
             f"-storageDataPath={self.folder}",
@@ -268,13 +267,6 @@ class VictoriaMetrics(_PromQL):
 
     def bytes_per_sample(self, samples: int) -> float:
         return folder_bytes(self.folder) / samples
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 ENGINES: tuple[type[Engine], ...] = (Slabhound, Prometheus, VictoriaMetrics)

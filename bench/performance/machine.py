@@ -1,16 +1,17 @@
-"""What machine this is, and what a process on it has used."""
+"""What machine this is, what a process on it has used, and which port is free."""
 
 from __future__ import annotations
 
 import os
 import platform
+import socket
 import sqlite3
 import time
 from pathlib import Path
 
 from common import __version__
 
-__all__ = ["cpu_seconds", "describe", "drop_cached", "folder_bytes", "resident"]
+__all__ = ["cpu_seconds", "describe", "drop_cached", "folder_bytes", "free_port", "resident"]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -29,6 +30,14 @@ def resident(pid: int | str = "self") -> int:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def free_port() -> int:
+    """A TCP port of loopback on which nobody listens now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
 def drop_cached(folder: Path) -> None:

@@ -177,7 +177,7 @@ def _length(hours: int) -> str:
     return f"{hours // 24} d" if hours > 24 else f"{hours} h"
 
 
-def process_of(server: Server, restarts: int = 3) -> Process:
+def process_of(server: Server) -> Process:
     """Memory after each step of a server's life, and how soon it is back after kill -9."""
     with server.running() as (pid, client):
         started = resident(pid)
@@ -185,7 +185,7 @@ def process_of(server: Server, restarts: int = 3) -> Process:
         pushed = resident(pid)
         client.get(f"/api/v1/outliers?window=24h&at={server.end}")
         reported = resident(pid)
-    return Process(started, pushed, reported, tuple(_restart(server) for _ in range(restarts)))
+    return Process(started, pushed, reported, tuple(_restart(server) for _ in range(3)))
 
 
 def _restart(server: Server) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from bench.performance.asking import Client
 from bench.performance.fleets import fleet
-from bench.performance.machine import cpu_seconds, describe, resident
+from bench.performance.machine import cpu_seconds, describe, free_port, resident
 from bench.performance.pushes import Template
 from bench.soak.agents import Agents
 from bench.soak.checks import Check, errors_in, flat, stored_instants, unlike
@@ -34,7 +33,7 @@ class Soak:
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self._folder, self._options = folder, options
-        self._port, self._ledger = _free_port(), Ledger()
+        self._port, self._ledger = free_port(), Ledger()
         self._address = f"http://127.0.0.1:{self._port}"
         self._logs: list[str] = []
         self._ready: list[float] = []
@@ -184,13 +183,6 @@ def _shapes(count: int) -> list[Template]:
         *_, last = machines.snapshots(spec.name)
         found.append(Template(last, behind))
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def main() -> int:

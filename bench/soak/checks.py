@@ -29,17 +29,18 @@ class Check:
     figures: str
 
 
-def flat(samples: Sequence[int], *, share: float = 0.15, more: int = 20 * 1024) -> Check:
+def flat(samples: Sequence[int]) -> Check:
     """Whether memory (KiB, one sample a second) grew: the last sixth against what came after the first quarter.
 
-    Not judged below four minutes: until every question was asked a few times, what is kept for them still grows.
+    Up to 15 % and 20 MiB more is none. Not judged below four minutes: until every question was asked a few times, what
+    is kept for them still grows.
     """
     if len(samples) < 240:
         most = max(samples, default=0) / 1024
         return Check("memory is flat", True, f"not judged: {len(samples)} s are too short, most {most:.1f} MB")
     early = statistics.median(samples[len(samples) // 4 : len(samples) // 4 + len(samples) // 6])
     late = statistics.median(samples[-(len(samples) // 6) :])
-    bound = early * (1 + share) + more
+    bound = early * 1.15 + 20 * 1024
     figures = f"{early / 1024:.1f} MB early, {late / 1024:.1f} MB late, bound {bound / 1024:.1f} MB"
     return Check("memory is flat", late <= bound, f"{figures}, most {max(samples) / 1024:.1f} MB")
 

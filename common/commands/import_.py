@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from common.commands.options import JSON, PATHS_HELP, SERVER, TOKEN_FILE
 from common.dumps import Tally, read_inputs
 from common.errors import InputError, ServerError
-from common.snapshot import Snapshot, to_wire
+from common.snapshot import Snapshot
 from common.terminal.progress import Progress
 from common.terminal.text import escape
 from common.terminal.units import count, counted
@@ -54,7 +54,7 @@ def run(options: Namespace, *, transport: httpx.BaseTransport | None = None) -> 
                 for given in read_inputs(options.path, load_line=bytes.strip, tally=tally, progress=reach):
                     if isinstance(given, Snapshot):
                         times.append(given.taken_at)
-                        uploader.add(_as_line(given))
+                        uploader.add(given)
                     else:
                         uploader.add(given, tally.line)
             except InputError as error:
@@ -81,10 +81,6 @@ def _telling_how_far(uploader: Uploader) -> Iterator[None]:
         if uploader.outcome.stored + uploader.outcome.duplicates:
             raise ServerError(f"{error} ({_sent(uploader)} before; another import goes on from there)") from None
         raise
-
-
-def _as_line(snapshot: Snapshot) -> bytes:
-    return json.dumps(to_wire(snapshot), separators=(",", ":")).encode()
 
 
 def _sent(uploader: Uploader) -> str:

@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from common.commands.client import Client, problem_text
 from common.errors import ServerError
+from common.retry_after import retry_after
+from common.snapshot import Snapshot, to_wire
 
 if TYPE_CHECKING:
     import httpx
@@ -46,7 +47,7 @@ class Outcome:
 
 
 class Uploader:
-    """Collects snapshots (as JSON text, one each) into requests and sends them. `finish` sends the rest."""
+    """Collects snapshots into requests and sends them. `finish` sends the rest."""
 
     def __init__(
         self,
@@ -62,15 +63,18 @@ class Uploader:
         self._waiting: list[_Named] = []
         self._size = 0
 
-    def add(self, snapshot: bytes, name: str = "") -> None:
-        """`name`: how to speak of it where it is refused; its node and time unless given.
+    def add(self, snapshot: Snapshot | bytes, name: str = "") -> None:
+        """A snapshot, or its JSON on one line; `name`: how to speak of it where it is refused, unless by node and time.
 
         Raises ServerError when the server cannot be made to take anything.
         """
-        if self._waiting and (len(self._waiting) >= _MOST_SNAPSHOTS or self._size + len(snapshot) > _MOST_BYTES):
+        line = snapshot
+        if isinstance(line, Snapshot):
+            line = json.dumps(to_wire(line), separators=(",", ":")).encode()
+        if self._waiting and (len(self._waiting) >= _MOST_SNAPSHOTS or self._size + len(line) > _MOST_BYTES):
             self.finish()
-        self._waiting.append((name, snapshot))
-        self._size += len(snapshot)
+        self._waiting.append((name, line))
+        self._size += len(line)
 
     def finish(self) -> None:
         """Sends what is waiting. Raises ServerError."""
@@ -111,18 +115,9 @@ class Uploader:
             response = self._client.post("/snapshots", body, sent)
             if response.status_code not in _COME_AGAIN or attempt == _ATTEMPTS - 1 or _is_to_mend(response):
                 break
-            self._sleep(self._wait(response, attempt))
+            wait = retry_after(response.headers, self._clock())
+            self._sleep(min(2.0**attempt if wait is None else wait, _LONGEST_WAIT))
         return response
-
-    def _wait(self, response: httpx.Response, attempt: int) -> float:
-        """Seconds until the next attempt: what Retry-After says (RFC 9110, 10.2.3), else doubling from one."""
-        said = response.headers.get("retry-after", "")
-        if said.isdecimal():
-            return min(float(said), _LONGEST_WAIT)
-        try:
-            return min(max(parsedate_to_datetime(said).timestamp() - self._clock(), 0.0), _LONGEST_WAIT)
-        except ValueError:
-            return min(2.0**attempt, _LONGEST_WAIT)
 
 
 def _is_to_mend(response: httpx.Response) -> bool:

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from common.slabinfo import MAX_COUNT
 from server.analysis.caches import CacheSummary
 from server.reports.fields import Window, WireReport, whole
 
 __all__ = ["CacheItem", "CacheList", "lay_out_caches"]
-
-
-LARGEST = 2**63 - 1
-"""Bytes: the sum of counts that no kernel gives ends here, as a node's does in the store."""
 
 
 class CacheItem(WireReport):
@@ -39,14 +36,14 @@ class CacheList(WireReport):
 
 
 def lay_out_caches(found: Sequence[CacheSummary]) -> list[CacheItem]:
-    """By allocated bytes, the biggest first."""
+    """By allocated bytes, the biggest first; sums of counts that no kernel gives end where a node's do in the store."""
     items = [
         CacheItem(
             cache=one.cache,
             members=list(one.members),
             nodes=one.nodes,
-            active_bytes=min(whole(one.active_bytes), LARGEST),
-            allocated_bytes=min(whole(one.allocated_bytes), LARGEST),
+            active_bytes=min(whole(one.active_bytes), MAX_COUNT),
+            allocated_bytes=min(whole(one.allocated_bytes), MAX_COUNT),
             bytes_per_hour=None if one.bytes_per_hour is None else whole(one.bytes_per_hour),
             fleet_growth=one.fleet_growth,
         )

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from pydantic import Field
 
-from server.analysis import judge as analysis
-from server.analysis.types import AnalysisSettings, Finding, Judgement, Shape
-from server.buckets import Source
+from server.analysis.types import Finding, Judgement, Shape
 from server.reports.fields import Instant, Window, WireReport, whole
 
-__all__ = ["Report", "ReportFinding", "build_report", "lay_out"]
-
-Judge = Callable[..., Judgement]
+__all__ = ["Report", "ReportFinding", "lay_out"]
 
 
 class ReportGroup(WireReport):
@@ -86,29 +79,8 @@ class Report(WireReport):
     notes: list[ReportNote] = Field(description="What was left out, or limits the report.")
 
 
-def build_report(
-    source: Source,
-    *,
-    start: float,
-    end: float,
-    group: str | None = None,
-    settings: AnalysisSettings | None = None,
-    limit: int = 100,
-    generated_at: float | None = None,
-    judge: Judge | None = None,
-) -> Report:
-    """Judges the window `start` to `end` (epoch seconds) and lays the result out.
-
-    `limit` bounds findings and watch alike; `generated_at` is now unless given.
-    """
-    judgement = (judge or analysis.judge)(
-        source, start=start, end=end, group=group, settings=settings or AnalysisSettings()
-    )
-    return lay_out(judgement, limit=limit, generated_at=time.time() if generated_at is None else generated_at)
-
-
 def lay_out(judgement: Judgement, *, limit: int, generated_at: float) -> Report:
-    """A judgement in the report's form."""
+    """A judgement in the report's form. `limit` bounds findings and watch alike; `generated_at`: epoch seconds."""
     notes = [ReportNote(node=note.node, note=note.note) for note in judgement.notes]
     if (more := len(judgement.watch) - limit) > 0:
         notes.append(ReportNote(node=None, note=f"{more} weaker signs past the limit of {limit} are not shown"))

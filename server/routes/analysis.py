@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from common.names import MAX_TEXT
 from server.deps import (
     CursorQuery,
     GroupQuery,
@@ -108,7 +109,8 @@ async def get_caches(
 async def get_compare(
     parts: PartsDep,
     cache: Annotated[
-        str, Query(description="Name of the cache: the report's or any of the kernel's.", min_length=1, max_length=256)
+        str,
+        Query(description="Name of the cache: the report's or any of the kernel's.", min_length=1, max_length=MAX_TEXT),
     ],
     window: WindowQuery = _DAY,
     group: GroupQuery = None,

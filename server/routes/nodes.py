@@ -14,6 +14,7 @@ from server.deps import (
     CursorQuery,
     GroupQuery,
     LimitQuery,
+    NodePath,
     Parts,
     PartsDep,
     Problem,
@@ -40,7 +41,6 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["nodes"])
 
-NodePath = Annotated[str, Path(description="Name of the node.")]
 FromQuery = Annotated[TimeQuery | None, Query(alias="from", description="Not before: RFC 3339 or epoch seconds.")]
 ToQuery = Annotated[TimeQuery | None, Query(alias="to", description="Not after: RFC 3339 or epoch seconds.")]
 _SIDE = "`latest`, RFC 3339 or epoch seconds"

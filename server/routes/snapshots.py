@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from starlette.responses import Response
 
-from common.names import NODE_RULE, is_node_name
+from common.names import MAX_GROUP, MAX_TEXT, NODE_RULE, is_node_name
 from common.wire import PRINTABLE
-from server.deps import Incoming, PartsDep, Problem, TimeQuery, problem_responses
+from server.deps import Incoming, NodePath, PartsDep, Problem, TimeQuery, problem_responses
 
-__all__ = ["NodePath", "router"]
+__all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["snapshots"])
 
-NodePath = Annotated[str, Path(description="Name of the node.")]
 _SNAPSHOT = {"$ref": "#/components/schemas/WireSnapshot"}
 _SENT_AT = {
     "name": "Slabhound-Sent-At",
@@ -119,16 +118,18 @@ async def post_slabinfo(
         Query(description="When the dump was read, RFC 3339 or epoch seconds; the time of receipt when absent."),
     ] = None,
     group: Annotated[
-        str, _STRIP, Query(description="Name of the node's group.", min_length=1, max_length=128, pattern=PRINTABLE)
+        str,
+        _STRIP,
+        Query(description="Name of the node's group.", min_length=1, max_length=MAX_GROUP, pattern=PRINTABLE),
     ] = "default",
     boot_id: Annotated[
-        str, _STRIP, Query(description="/proc/sys/kernel/random/boot_id, text.", max_length=256, pattern=PRINTABLE)
+        str, _STRIP, Query(description="/proc/sys/kernel/random/boot_id, text.", max_length=MAX_TEXT, pattern=PRINTABLE)
     ] = "",
     uptime: Annotated[
         UptimeQuery, Query(description="Seconds since boot; the whole text of /proc/uptime does too.")
     ] = None,
     kernel: Annotated[
-        str, _STRIP, Query(description="Kernel release (uname -r), text.", max_length=256, pattern=PRINTABLE)
+        str, _STRIP, Query(description="Kernel release (uname -r), text.", max_length=MAX_TEXT, pattern=PRINTABLE)
     ] = "",
 ) -> Response:
     """For nodes that have only `curl` and cron. Reads versions 1.1 to 2.1."""

@@ -67,13 +67,13 @@ class Family:
     """Shorter windows cannot show it."""
 
 
-def like_nodes(terms: Terms, *, group: str = "lvs", count: int | None = None) -> tuple[NodeSpec, ...]:
-    """Nodes that ought to behave alike, each a little different."""
+def like_nodes(terms: Terms, *, count: int | None = None) -> tuple[NodeSpec, ...]:
+    """Nodes that ought to behave alike, each a little different; `terms` says how many unless `count` does."""
     rng = generator(terms.seed, "nodes")
     return tuple(
         NodeSpec(
-            f"{group}{i}",
-            group,
+            f"lvs{i}",
+            "lvs",
             size=1.0,
             busy=float(rng.lognormal(0, 0.12)),
             depth=float(rng.uniform(0.3, 0.5)),

@@ -11,7 +11,11 @@ from common.snapshot import Caches, Snapshot
 from server.buckets import NodeSeries
 from server.storage.journal import Journal
 
-__all__ = ["Appended", "Instant", "NodeState", "Received", "Store", "StoreStatus", "Stored"]
+__all__ = ["MAX_NODES", "Appended", "Instant", "NodeState", "Received", "Store", "StoreStatus", "Stored"]
+
+
+MAX_NODES = 200_000
+"""Nodes that a store takes unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

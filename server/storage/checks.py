@@ -15,7 +15,7 @@ from common.snapshot import layout_hash
 from server.storage import migrations
 from server.storage.catalog import state_of
 from server.storage.damage import UNREADABLE, reason
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.looking import looking_at
 from server.storage.reader import RECENT_COLUMNS, recent_samples

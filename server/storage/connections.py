@@ -26,6 +26,8 @@ _NO_ROOM = {
 AT_FIRST = ("PRAGMA page_size = 1024", "PRAGMA auto_vacuum = INCREMENTAL")
 """These count only before the first table, and when the file is written anew. Of pages of 4 KB a seventh would stay
 unused, and a push would write twice as much (docs/decisions/page-size.md)."""
+_READERS = 8
+"""Connections of a pool."""
 _PRAGMAS = (
     "PRAGMA foreign_keys = OFF",
     "PRAGMA journal_mode = WAL",
@@ -96,11 +98,11 @@ def lock_file(path: Path) -> IO[bytes]:
 class ReaderPool:
     """Read-only connections, each lent to one thread at a time. In WAL mode the writer never blocks them."""
 
-    def __init__(self, path: Path, size: int = 8) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._free: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
         self._closed = False
-        for _ in range(size):
+        for _ in range(_READERS):
             self._free.put(None)
 
     @contextmanager

@@ -17,7 +17,7 @@ from server.coarsen import Snapshots, coarsen_all
 from server.storage.chunks import coarsen_chunks
 from server.storage.codec import Columns, split
 from server.storage.damage import UNREADABLE, Damage
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.pieces import Grid, hours_of, inside, outside, wanted_rows, whole
 from server.storage.reader import recent_samples

@@ -12,13 +12,12 @@ from server.storage.base import Appended
 from server.storage.catalog import Changes
 from server.storage.codec import split, unpack_ints
 from server.storage.damage import Damage
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook, pack_layout
 from server.storage.record import Record
 
-__all__ = ["HOUR", "append", "sealed_instants"]
+__all__ = ["append"]
 
-HOUR = 3_600_000
-"""Milliseconds."""
 _INSERT = f"INSERT INTO recent VALUES ({', '.join('?' * 15)})"  # noqa: S608 - question marks only
 
 
@@ -118,13 +117,13 @@ def _is_stored(db: sqlite3.Connection, node: int, taken: int, boot: int, damage:
     )
     for row, blob in sealed:
         with damage.skip("sealed", row):
-            if taken in sealed_instants(blob):
+            if taken in _sealed_instants(blob):
                 return True
     return False
 
 
 @lru_cache(maxsize=16)
-def sealed_instants(blob: bytes) -> set[int]:
+def _sealed_instants(blob: bytes) -> set[int]:
     """The instants (milliseconds) of a sealed hour."""
     size, _, _, taken, *_ = split(blob)
     return set(unpack_ints(taken, int.from_bytes(size, "little")).tolist())

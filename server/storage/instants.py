@@ -6,8 +6,10 @@ import math
 
 from common.times import LATEST
 
-__all__ = ["CLOSING", "ceil_milliseconds", "closed_before", "floor_milliseconds"]
+__all__ = ["CLOSING", "HOUR", "ceil_milliseconds", "closed_before", "floor_milliseconds"]
 
+HOUR = 3_600_000
+"""Milliseconds of what is sealed together."""
 CLOSING = 300_000
 """Milliseconds of the least bucket that is kept in memory."""
 

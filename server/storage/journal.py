@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from server.storage.instants import ceil_milliseconds, floor_milliseconds
+from server.storage.instants import HOUR, ceil_milliseconds, floor_milliseconds
 
 __all__ = ["Journal"]
 
-_HOUR = 3_600_000
 _KEPT = 65_536
 """Changes remembered to the millisecond (1 MiB); of older ones only the hour is."""
 _HOURS = 100_000
@@ -46,13 +45,13 @@ class Journal:
         """That snapshots taken then (milliseconds) came."""
         with self._lock:
             self._write(instants, instants)
-            self._remember({at // _HOUR for at in instants})
+            self._remember({at // HOUR for at in instants})
 
     def note_spans(self, spans: Sequence[tuple[int, int]]) -> None:
         """That something from `first` to `last` (milliseconds, both included) went away."""
         with self._lock:
             self._write([first for first, _ in spans], [last for _, last in spans])
-            self._remember({h for first, last in spans for h in range(first // _HOUR, last // _HOUR + 1)})
+            self._remember({h for first, last in spans for h in range(first // HOUR, last // HOUR + 1)})
 
     def note_everything(self) -> None:
         """That answers over any window may differ."""
@@ -83,10 +82,10 @@ class Journal:
                 place = np.arange(mark, self._count) % kept
                 first, last = self._spans[:, place]
                 return bool(((first <= high) & (last >= low)).any())
-            hours: Iterable[int] = range(low // _HOUR, high // _HOUR + 1)
-            if len(range(low // _HOUR, high // _HOUR + 1)) > len(self._hours):
-                hours = (hour for hour in self._hours if low // _HOUR <= hour <= high // _HOUR)
-            return any(self._hours.get(hour, 0) > mark for hour in hours)
+            hours = range(low // HOUR, high // HOUR + 1)
+            if len(hours) <= len(self._hours):
+                return any(self._hours.get(hour, 0) > mark for hour in hours)
+            return any(at > mark and hour in hours for hour, at in self._hours.items())
 
     def _write(self, first: Sequence[int], last: Sequence[int]) -> None:
         kept = self._spans.shape[1]

@@ -10,18 +10,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from common.errors import SnapshotError, StoreError
-from common.snapshot import LAYOUT_COLUMNS, Caches, layout_hash
+from common.snapshot import LAYOUT_COLUMNS, Caches, layout_columns, layout_hash
 from server.assemble import layout_rows
 from server.buckets import CacheRow
 from server.storage.codec import Ints, compress, decompress
 from server.storage.damage import UNREADABLE
 
-__all__ = ["Fingerprints", "Layout", "LayoutBook", "columns_of", "pack_layout", "unpack_columns"]
+__all__ = ["Fingerprints", "Layout", "LayoutBook", "pack_layout", "unpack_columns"]
 
 _KEPT = 256
 """Layouts held decoded; each takes some 50 KB."""
@@ -40,13 +39,8 @@ class Layout:
     """[C] objects a slab holds, 0 where unknown: what the codec foretells num_objs with."""
 
 
-def columns_of(caches: Caches) -> dict[str, Any]:
-    """The layout columns that are there, by name."""
-    return {name: column for name in LAYOUT_COLUMNS if (column := getattr(caches, name)) is not None}
-
-
 def pack_layout(caches: Caches) -> bytes:
-    return compress(json.dumps(columns_of(caches), separators=(",", ":")).encode(), 9)
+    return compress(json.dumps(layout_columns(caches), separators=(",", ":")).encode(), 9)
 
 
 def unpack_columns(key: str, text: str | bytes) -> Layout:

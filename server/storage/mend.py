@@ -10,7 +10,7 @@ from server.buckets import Block, coarsen
 from server.storage.catalog import Changes
 from server.storage.codec import Ints
 from server.storage.damage import UNREADABLE
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.rollups import SPANS, pack_block
 from server.storage.samples import to_block, unpack_counts, unpack_samples
@@ -35,8 +35,7 @@ def chunks_below(db: sqlite3.Connection, key: Sequence[int]) -> list[tuple[int, 
 def chunk_block(samples: bytes, counts: bytes, per_slab: Ints) -> Block:
     """A sealed hour as buckets of one snapshot each. Raises what UNREADABLE lists."""
     unpacked = unpack_samples(samples)
-    both = unpack_counts(counts, len(unpacked), per_slab)
-    return to_block("", "", unpacked, both.num_objs, both.active_objs)
+    return to_block(unpacked, unpack_counts(counts, len(unpacked), per_slab))
 
 
 def mended(db: sqlite3.Connection, number: int, book: LayoutBook) -> Row | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import ConfigError, StoreError
-from server.storage.base import Store
+from server.storage.base import MAX_NODES, Store
 from server.storage.retention import Retention
 
 __all__ = ["init_store", "open_store", "sqlite_path"]
@@ -18,7 +18,7 @@ def open_store(
     *,
     retention: Retention | None = None,
     clock: Callable[[], float] = time.time,
-    max_nodes: int = 200_000,
+    max_nodes: int = MAX_NODES,
     password_file: Path | None = None,
 ) -> Store:
     """Opens the store at `sqlite:///relative` or `sqlite:////absolute` (made where it is missing) or `clickhouse://...`.
@@ -30,7 +30,7 @@ def open_store(
         from server.storage.clickhouse import ClickHouseStore, Target  # noqa: PLC0415 - SQLite's users need none of it
 
         target = Target.parse(url, password_file=password_file)
-        return ClickHouseStore(target, retention=retention, clock=clock, max_nodes=max_nodes)
+        return ClickHouseStore(target, retention=retention, max_nodes=max_nodes)
     path = sqlite_path(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

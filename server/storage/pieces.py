@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.buckets import ARRAYS, Block, CacheRow, coarsen
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 
 __all__ = [
     "Grid",

@@ -12,7 +12,7 @@ import numpy as np
 from server.storage.base import Instant, Stored
 from server.storage.codec import Ints
 from server.storage.damage import Damage
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.record import decode_counts, facts_of, to_snapshot
 from server.storage.samples import UNKNOWN, Samples, unpack_counts, unpack_samples

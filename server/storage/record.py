@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 
 from common.errors import SnapshotError
-from common.snapshot import LAYOUT_COLUMNS, Caches, Memory, Snapshot
-from server.buckets import MEMORY_COLUMNS
+from common.slabinfo import MAX_COUNT
+from common.snapshot import MEMORY_COLUMNS, Caches, Memory, Snapshot, layout_columns
 from server.storage.base import Received
 from server.storage.codec import Ints, compress, decompress
 from server.storage.samples import UNKNOWN, Counts, Samples
 
 __all__ = [
     "COUNT_COLUMNS",
-    "LARGEST",
     "Record",
     "check_counts",
     "decode_counts",
@@ -33,7 +32,6 @@ __all__ = [
     "to_snapshot",
 ]
 
-LARGEST = 2**63 - 1
 _LEVEL = 1
 COUNT_COLUMNS = ("active_objs", "num_objs", "num_slabs", "active_slabs")
 """What of a snapshot's caches changes, in the order in which it is kept."""
@@ -74,7 +72,7 @@ def encode(received: Received, layout: str, counts: Callable[[str, Caches], byte
     if memory is not None:
         sizes = tuple(getattr(memory, name) for name in MEMORY_COLUMNS)
         for name, size in zip(MEMORY_COLUMNS, sizes, strict=True):
-            if size is not None and not 0 <= size <= LARGEST:
+            if size is not None and not 0 <= size <= MAX_COUNT:
                 raise SnapshotError(f"node {snapshot.node}: memory.{name} is {size}: give bytes from 0 to 2^63-1")
     return Record(
         received,
@@ -85,8 +83,8 @@ def encode(received: Received, layout: str, counts: Callable[[str, Caches], byte
         sizes,
         _facts(snapshot),
         (counts or encode_counts)(snapshot.node, caches),
-        min(sum(map(mul, caches.num_objs, caches.obj_size)), LARGEST),
-        min(sum(map(mul, caches.active_objs, caches.obj_size)), LARGEST),
+        min(sum(map(mul, caches.num_objs, caches.obj_size)), MAX_COUNT),
+        min(sum(map(mul, caches.active_objs, caches.obj_size)), MAX_COUNT),
     )
 
 
@@ -152,7 +150,7 @@ def _column(node: str, name: str, values: Sequence[Any]) -> tuple[bytes, bytes]:
     except (OverflowError, TypeError):  # something larger, unknown, or wrong
         pass
     known = [value for value in values if value is not None]
-    if not all(isinstance(value, int) and 0 <= value <= LARGEST for value in known):
+    if not all(isinstance(value, int) and 0 <= value <= MAX_COUNT for value in known):
         raise SnapshotError(f"node {node}: caches.{name} has an entry that is no count from 0 to 2^63-1")
     return _WIDE, array("q", [UNKNOWN if value is None else value for value in values]).tobytes()
 
@@ -205,9 +203,7 @@ def to_snapshot(node: str, samples: Samples, counts: Counts, row: int, layout: C
     """The snapshot in that row, with the columns of its layout."""
     facts = facts_of(samples.facts[row])
     absent = facts.get("absent", ())
-    columns: dict[str, Any] = {
-        name: list(column) for name in LAYOUT_COLUMNS if (column := getattr(layout, name)) is not None
-    }
+    columns: dict[str, Any] = {name: list(column) for name, column in layout_columns(layout).items()}
     for name in COUNT_COLUMNS:
         values = getattr(counts, name)[row].tolist()
         if name not in absent:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from common.errors import ConfigError
 from server.storage.catalog import Catalog, Changes
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.rollups import SPANS
 

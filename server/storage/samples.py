@@ -99,10 +99,10 @@ def concatenate(parts: Sequence[tuple[Samples, Counts]]) -> tuple[Samples, Count
     return samples.take(order), counts.take(order)
 
 
-def to_block(boot: str, layout: str, samples: Samples, num: Ints, active: Ints) -> Block:
-    """The samples as buckets of one snapshot each."""
+def to_block(samples: Samples, counts: Counts) -> Block:
+    """The snapshots as buckets of one each; the block's boot and layout are left empty."""
     memory = np.where(samples.memory == UNKNOWN, np.nan, samples.memory)
-    return raw_block(boot, layout, samples.taken / 1000.0, samples.uptime, memory, num, active)
+    return raw_block("", "", samples.taken / 1000.0, samples.uptime, memory, counts.num_objs, counts.active_objs)
 
 
 def _pack_uptime(samples: Samples) -> bytes:

@@ -12,7 +12,7 @@ from server.buckets import Block, coarsen
 from server.storage.catalog import Changes
 from server.storage.codec import Ints
 from server.storage.damage import Damage
-from server.storage.ingest import HOUR
+from server.storage.instants import HOUR
 from server.storage.layouts import LayoutBook
 from server.storage.mend import chunk_block, chunks_below, told_anew
 from server.storage.reader import RECENT_COLUMNS, recent_samples
@@ -128,7 +128,7 @@ def _parts(
 
 def _block(part: Part) -> tuple[Block, int]:
     samples, counts = part
-    return to_block("", "", samples, counts.num_objs, counts.active_objs), int(samples.received.max())
+    return to_block(samples, counts), int(samples.received.max())
 
 
 def _chunk(

@@ -45,9 +45,9 @@ class SqliteStore:
         self,
         path: Path,
         *,
-        retention: Retention | None = None,
+        retention: Retention | None,
         clock: Callable[[], float],
-        max_nodes: int = 200_000,
+        max_nodes: int,
     ) -> None:
         """Opens or makes the store at `path`. Raises StoreError with what is wrong with it."""
         path = real_path(path)

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass
 class Answer:
-    """One scripted answer. `hang` never answers; `drop` hangs up without a word; `close` hangs up after the answer."""
+    """One scripted answer. `hang` never answers; `drop` hangs up without a word."""
 
     status: int = 201
     body: dict[str, Any] = field(default_factory=lambda: {"stored": 1, "duplicates": 0})

@@ -31,7 +31,7 @@ def test_a_list_of_charged_caches_only(kernel: Kernel) -> None:
 
 
 def test_what_cannot_be_looked_at_raises_no_doubt() -> None:
-    assert partial_view("/nonexistent", WHOLE) is None
+    assert partial_view("/nonexistent", ["dentry"]) is None
 
 
 HOST = {"/proc/self/ns/uts": "uts:[4026531838]", "/proc/self/ns/pid": "pid:[4026531836]"}

@@ -19,7 +19,6 @@ __all__ = [
     "quantum",
     "robust_spread",
     "theil_sen",
-    "unevenness",
     "warm_up",
     "whole_median",
     "without_shared",
@@ -49,11 +48,6 @@ def floor_rise(y: Sequence[float]) -> float:
     if not first or not last or len(y) == few:
         return math.nan
     return (min(last) - min(first)) * len(y) / (len(y) - few)
-
-
-def unevenness(y: Sequence[float]) -> float:
-    gaps = [max(y[: k + 1]) - min(y[k:]) for k in range(len(y))]
-    return math.sqrt(sum(gap**2 for gap in gaps) / len(gaps))
 
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> float:

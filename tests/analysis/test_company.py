@@ -23,9 +23,9 @@ from tests.analysis.series import fleet as make_fleet
 QUARTER = 900.0
 
 
-def short_fleet(count: int = 5) -> list[Node]:
+def short_fleet() -> list[Node]:
     """A quarter of an hour, every 8 s, of caches of 1 to 7 MiB."""
-    return make_fleet(count, hours=0.25, interval=8)
+    return make_fleet(5, hours=0.25, interval=8)
 
 
 def judged(nodes: list[Node]) -> Judgement:

@@ -114,8 +114,8 @@ def test_half_a_day_is_the_least() -> None:
     assert not by_load(T[:10] * 3, grown(DAY_CURVE[:10]), DAY_CURVE[:10])
 
 
-def found(family: str, seed: int, nodes: int = 4) -> list[Finding]:
-    spec = FAMILIES[family].build(Terms(seed, hours=24, interval=600, nodes=nodes)).spec
+def found(family: str, seed: int) -> list[Finding]:
+    spec = FAMILIES[family].build(Terms(seed, hours=24, interval=600, nodes=4)).spec
     judged = judge(Fleet(spec), start=spec.start, end=spec.start + 86400, group=None, settings=AnalysisSettings())
     return list(judged.findings)
 

@@ -33,8 +33,8 @@ def using(node: Node, other: Floats | float, unlisted: Floats | float = 0.0) -> 
     return replace(node, available=7 * GIB - other - held + wobble, slab=(0.0, held))
 
 
-def plain(count: int = 5) -> list[Node]:
-    return [using(node, 0.0) for node in make_fleet(count)]
+def plain() -> list[Node]:
+    return [using(node, 0.0) for node in make_fleet(5)]
 
 
 def test_a_healthy_fleet_has_no_note() -> None:

@@ -19,13 +19,13 @@ DAY = 86400.0
 LAZY = ("dentry", "inode_cache", "ext4_inode_cache", "radix_tree_node", "buffer_head", "xfs_inode")
 
 
-def filling(time: Floats, shrunk_at: float | None, kept: float = 0.0) -> Floats:
-    """How full it is: towards a limit, and 0.6 of it again after pressure at that time. `kept` is not taken."""
+def filling(time: Floats, shrunk_at: float | None) -> Floats:
+    """How full it is: towards a limit, and 0.6 of it again after pressure at that time."""
     passed = (time - START) / DAY
     full = 2.0 - np.exp(-passed)
     if shrunk_at is None:
         return full
-    return np.where(time < START + shrunk_at, full, (full - kept) * (0.6 + 0.2 * passed) + kept)
+    return np.where(time < START + shrunk_at, full, full * (0.6 + 0.2 * passed))
 
 
 def storage_fleet(*, shrunk_at: float | None = DAY / 2, leak: float = 0.0, lost_too: bool = False) -> list[Node]:

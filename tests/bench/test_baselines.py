@@ -21,10 +21,10 @@ from tests.bench import naive
 SEEDS = range(8)
 
 
-def ragged(seed: int, rows: int = 20, columns: int = 6) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def ragged(seed: int, rows: int = 20) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Whole numbers with many ties, some missing."""
     rng = np.random.default_rng(seed)
-    values = rng.integers(0, 12, (rows, columns)).astype(np.float64)
+    values = rng.integers(0, 12, (rows, 6)).astype(np.float64)
     values[rng.random(values.shape) < 0.15] = np.nan
     return values
 

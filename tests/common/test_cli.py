@@ -114,7 +114,8 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
 
 
 LOSES_IT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 sys.path.insert(0, {path!r})
 from common import cli
 cli.COMMANDS["nodes"] = cli.Command("loses_it", "x")

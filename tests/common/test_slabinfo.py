@@ -12,10 +12,9 @@ from tests.common.rows import SlabRow, slab_rows
 V21 = f"slabinfo - version: 2.1\n{HEADER}\n"
 
 
-def row(name: str, active: int, total: int, size: int, per: int, pages: int, slabs: int, tunables: str = "") -> str:
-    tunables = tunables or "   0    0    0"
+def row(name: str, active: int, total: int, size: int, per: int, pages: int, slabs: int) -> str:
     return (
-        f"{name:<17} {active:6} {total:6} {size:6} {per:4} {pages:4} : tunables {tunables}"
+        f"{name:<17} {active:6} {total:6} {size:6} {per:4} {pages:4} : tunables    0    0    0"
         f" : slabdata {slabs:6} {slabs:6}      0\n"
     )
 

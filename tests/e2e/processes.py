@@ -16,7 +16,7 @@ import pytest
 
 from common.commands.client import Client
 from common.commands.upload import Uploader
-from common.snapshot import Snapshot, to_wire
+from common.snapshot import Snapshot
 
 __all__ = ["SLABINFO", "command", "needs_slabinfo", "push", "slabhound", "sockets_held"]
 
@@ -60,7 +60,7 @@ def push(address: str, snapshots: Iterable[Snapshot]) -> int:
     with Client(address) as client:
         uploader = Uploader(client)
         for snapshot in snapshots:
-            uploader.add(json.dumps(to_wire(snapshot)).encode())
+            uploader.add(snapshot)
         uploader.finish()
     assert uploader.outcome.reasons == []
     return uploader.outcome.stored

@@ -77,12 +77,12 @@ class Pushing:
             self.acknowledged.append(at)
         return answer
 
-    def until(self, address: str, status: int, *, most: int = 20_000) -> httpx.Response:
-        for _ in range(most):
+    def until(self, address: str, status: int) -> httpx.Response:
+        for _ in range(20_000):
             answer = self.once(address)
             if answer.status_code == status:
                 return answer
-        pytest.fail(f"{most} pushes, and none was answered {status}")
+        pytest.fail(f"20,000 pushes, and none was answered {status}")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from statistics import median
 import numpy as np
 
 from common.boots import BootLabels
-from common.errors import TooManyNodesError
 from common.snapshot import Caches, Snapshot, layout_hash
 from server.assemble import assemble_boots, layout_rows
 from server.buckets import MEMORY_COLUMNS, Block, CacheRow, NodeSeries, raw_block
@@ -30,10 +29,9 @@ class _Node:
 class MemoryStore:
     """server.storage.base.Store over a dictionary."""
 
-    def __init__(self, *, max_nodes: int = 1000) -> None:
+    def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
         self._layouts: dict[str, Caches] = {}
-        self._max_nodes = max_nodes
         self.fail: Exception | None = None
         """What every append fails with, while set."""
         self.problem: str | None = None
@@ -42,11 +40,8 @@ class MemoryStore:
 
     def append(self, batch: Sequence[Received]) -> Future[Appended]:
         done: Future[Appended] = Future()
-        new = {r.snapshot.node for r in batch} - set(self._nodes)
         if self.fail is not None:
             done.set_exception(self.fail)
-        elif len(self._nodes) + len(new) > self._max_nodes:
-            done.set_exception(TooManyNodesError(f"more than {self._max_nodes} nodes"))
         else:
             stored = sum(self._put(received) for received in batch)
             done.set_result(Appended(stored, len(batch) - stored))

@@ -154,6 +154,8 @@ def test_pushes_go_on_while_questions_wait() -> None:
             answers = [response.status_code for response in await asyncio.gather(*asked)]
             assert answers.count(200) == 34
             assert answers.count(503) == 6
+            again = await a.get("/outliers", limit=1 + answers.index(503))
+            assert again.status_code == 200
 
     asyncio.run(main())
 

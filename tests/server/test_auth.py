@@ -75,12 +75,13 @@ def test_the_file_is_read_again_when_it_changes(tokens: Path) -> None:
     known.check("Bearer third token")
 
 
-def test_a_file_that_goes_away_leaves_the_tokens(tokens: Path) -> None:
+def test_a_file_that_goes_away_leaves_the_tokens(tokens: Path, caplog: pytest.LogCaptureFixture) -> None:
     known = Tokens(tokens)
     tokens.unlink()
     known.check("Bearer first")
     with pytest.raises(Problem):
         known.check("Bearer third")
+    assert len(caplog.records) == 1  # said once, not at each push
     tokens.write_text("third\n")
     known.check("Bearer third")
 

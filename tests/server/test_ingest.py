@@ -74,6 +74,15 @@ def test_a_body_is_bounded_as_sent_and_inflated() -> None:
 
         response = await a.client.post("/api/v1/snapshots", content=stream())
         assert_problem(response, "too-large")
+
+        async def unread() -> AsyncIterator[bytes]:
+            pytest.fail("what is declared too large was read")
+            yield b""
+
+        declared = {"content-length": "20001"}
+        assert_problem(await a.client.post("/api/v1/snapshots", content=unread(), headers=declared), "too-large")
+        many = gzip.compress(b"") * 101  # each costs a copy of what follows it
+        assert "members" in assert_problem(await a.post(many, content_encoding="gzip"), "malformed")["detail"]
         assert (await a.post(json.dumps(wire()).encode().ljust(20_000))).status_code == 201
         assert a.app.state.parts.bodies.pending == 0
 

@@ -7,8 +7,12 @@ import base64
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from server.guard import Guard
+from server.metrics import Metrics
 from server.problems import KINDS, Problem, problem_response
+from tests.server.fakes import MemoryStore
 from tests.server.harness import Aggregator, aggregator, assert_problem, run, wire
 
 OPERATIONS = [
@@ -151,3 +155,22 @@ def test_an_analysis_of_nothing_is_no_error() -> None:
         assert_problem(await a.get("/compare", cache="dentry"), "unknown-cache")
 
     run(test)
+
+
+def test_a_mistake_amid_an_answer_ends_the_connection() -> None:
+    sent: list[str] = []
+
+    async def breaking(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError("amid")
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    guarded = Guard(breaking, metrics=Metrics(MemoryStore().status))
+    with pytest.raises(ValueError, match="amid"):
+        asyncio.run(guarded({"type": "http", "method": "GET", "path": "/"}, receive, send))
+    assert sent == ["http.response.start"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from server.analysis.caches import CacheSummary
-from server.analysis.types import AnalysisSettings, Finding, GroupSummary, Judgement, Lockstep, Note
+from server.analysis.types import Finding, GroupSummary, Judgement, Lockstep, Note
 from server.reports.caches import lay_out_caches
-from server.reports.outliers import build_report, lay_out
-from tests.server.fakes import MemoryStore
+from server.reports.outliers import lay_out
 from tests.server.harness import NOW
 
 
@@ -87,19 +86,6 @@ def test_a_fleets_growth_has_no_node_and_lonely_caches_no_peers() -> None:
     fleet = finding(kind="fleet", node=None, peer_bytes_per_hour=None, exhausts_at=None)
     (shown,) = lay_out(Judgement(0, NOW, (), (fleet,)), limit=9, generated_at=NOW).model_dump(mode="json")["findings"]
     assert (shown["node"], shown["peer_bytes_per_hour"], shown["exhausts_at"]) == (None, None, None)
-
-
-def test_the_judge_gets_what_was_asked_for() -> None:
-    asked: dict[str, Any] = {}
-
-    def judge(source: object, **how: Any) -> Judgement:
-        asked.update(how, source=source)
-        return Judgement(how["start"], how["end"])
-
-    store, settings = MemoryStore(), AnalysisSettings(q_limit=0.5)
-    report = build_report(store, start=1, end=2, group="lvs", settings=settings, limit=3, generated_at=4, judge=judge)
-    assert asked == {"source": store, "start": 1, "end": 2, "group": "lvs", "settings": settings}
-    assert report.generated_at == 4
 
 
 def test_bytes_that_no_kernel_has_end_where_a_nodes_do() -> None:

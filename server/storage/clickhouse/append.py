@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from common.boots import BootLabels
 from common.errors import TooManyNodesError
-from common.snapshot import Caches
+from common.snapshot import Caches, layout_columns
 from server.storage.base import Appended
 from server.storage.clickhouse.client import Client
 from server.storage.clickhouse.counts import COLUMNS, differences, per_slab
 from server.storage.clickhouse.native import quote
-from server.storage.layouts import columns_of
 from server.storage.record import Record
 
-__all__ = ["Known", "Portion", "layout_columns", "names"]
+__all__ = ["Known", "Portion", "names"]
 
 _DAY = 86_400_000
 _NEVER = 2**63 - 1
@@ -91,7 +90,7 @@ class Portion:
     def insert(self, client: Client, token: str) -> None:
         """Layouts first: nobody shall read a snapshot whose names are not there yet. Raises StoreError."""
         if self.layouts:
-            client.insert("layouts", layout_columns(self.layouts), token)
+            client.insert("layouts", _layouts(self.layouts), token)
         if self.rows:
             client.insert("snapshots", _columns(self.rows), token)
         if self.heard:
@@ -109,8 +108,8 @@ class Portion:
             self._known.layouts[key] = seen + _DAY
 
 
-def layout_columns(layouts: dict[str, tuple[Caches, int]]) -> dict[str, tuple[str, Sequence[Any]]]:
-    texts = [json.dumps(columns_of(caches), separators=(",", ":")) for caches, _ in layouts.values()]
+def _layouts(layouts: dict[str, tuple[Caches, int]]) -> dict[str, tuple[str, Sequence[Any]]]:
+    texts = [json.dumps(layout_columns(caches), separators=(",", ":")) for caches, _ in layouts.values()]
     return {
         "hash": ("String", list(layouts)),
         "columns": ("String", texts),

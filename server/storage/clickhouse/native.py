@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.errors import StoreError
 
-__all__ = ["Answer", "Arrays", "pack", "quote", "unpack"]
+__all__ = ["Answer", "pack", "quote", "unpack"]
 
-Arrays = list[NDArray[Any]]
 Answer = dict[str, Any]
 """By column: an array for numbers, a list of str for String, a list of these for Array."""
 

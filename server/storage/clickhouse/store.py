@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from common.snapshot import Caches
 from common.times import LATEST
 from server.assemble import assemble_boots
 from server.buckets import WIDTHS, NodeSeries
-from server.storage.base import Appended, Instant, NodeState, Received, Stored, StoreStatus
+from server.storage.base import MAX_NODES, Appended, Instant, NodeState, Received, Stored, StoreStatus
 from server.storage.clickhouse import reading, schema
 from server.storage.clickhouse.append import Known, Portion
 from server.storage.clickhouse.catalog import load_layouts, node_states
@@ -31,7 +31,7 @@ __all__ = ["ClickHouseStore"]
 
 _NODES_AT_ONCE = 32
 _LAYOUTS_KEPT = 1024
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_DAY_MS = 86_400_000
 _FORGET_STEP = 600_000
 """Milliseconds by which a tier's limit moves at a time: each step is a row that all aggregators read."""
 
@@ -44,8 +44,7 @@ class ClickHouseStore:
         target: Target,
         *,
         retention: Retention | None = None,
-        clock: Callable[[], float],
-        max_nodes: int = 200_000,
+        max_nodes: int = MAX_NODES,
         linger: float = 0.2,
         client: Client | None = None,
     ) -> None:
@@ -53,7 +52,7 @@ class ClickHouseStore:
 
         `linger`: seconds that a batch waits for others to share its insert.
         """
-        self._retention, self._max_nodes, self._clock = retention or Retention(), max_nodes, clock
+        self._retention, self._max_nodes = retention or Retention(), max_nodes
         self._client = client or Client(target)
         try:
             schema.check(self._client, retention)

@@ -71,6 +71,12 @@ def test_report_asks_for_a_series_once_a_cache() -> None:
     assert len(server.asked) == 2
 
 
+def test_report_asks_for_the_series_of_ten_caches_at_most() -> None:
+    findings = [made_finding(cache=f"kmalloc-{i}") for i in range(12)]
+    _, _, server = call(report, {"/outliers": made_report(*findings), "/compare": COMPARISON})
+    assert len(server.asked) == 1 + 10
+
+
 def test_report_without_series_still_reports() -> None:
     assert call(report, {"/outliers": made_report(made_finding())})[0] == 1
 

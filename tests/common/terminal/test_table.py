@@ -39,6 +39,11 @@ def test_the_widest_columns_are_cut_to_fit() -> None:
     assert "5 B" in lines[1]
 
 
+def test_no_column_is_cut_below_its_least() -> None:
+    lines = table(COLUMNS, [["n" * 30, "5" * 30, "c" * 60]], screen(40))
+    assert lines[1] == f"nnnnn…  {'5' * 30}  ccccccc…"
+
+
 def test_a_picture_is_drawn_smaller_and_never_cut() -> None:
     columns = (Column("node", least=6), Column("over time", least=4, drawn=24))
     rows: list[list[Cell]] = [["n" * 30, (lambda width: f"<{'-' * (width - 2)}>", "warn")]]

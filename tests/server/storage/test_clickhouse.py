@@ -52,7 +52,7 @@ class TestClickHouse(StoreContract):
             while opened:
                 opened.pop().close()
             init(target, settings.get("retention") or Retention(), forget=False)
-            opened.append(ClickHouseStore(target, clock=lambda: 0.0, linger=0, **settings))
+            opened.append(ClickHouseStore(target, linger=0, **settings))
             return opened[0]
 
         yield reopen

@@ -47,7 +47,7 @@ def target(server: ClickHouseServer, database: str) -> Target:
 
 
 def opened(server: ClickHouseServer, database: str, **settings: Any) -> ClickHouseStore:
-    return ClickHouseStore(target(server, database), clock=lambda: 0.0, linger=0, **settings)
+    return ClickHouseStore(target(server, database), linger=0, **settings)
 
 
 @pytest.fixture
@@ -210,6 +210,6 @@ def test_an_insert_whose_answer_was_lost_is_done_once(shards: Shards, database: 
 def test_an_aggregator_without_a_server_says_so(shards: Shards) -> None:
     (port,) = free_ports(1)
     with pytest.raises(StoreError, match="is it running"):
-        ClickHouseStore(Target.parse(f"clickhouse://me@127.0.0.1:{port}/none"), clock=lambda: 0.0)
+        ClickHouseStore(Target.parse(f"clickhouse://me@127.0.0.1:{port}/none"))
     with pytest.raises(StoreError, match="no such database: run slabhound server --store URL --init"):
         opened(shards[0], "missing")

@@ -81,7 +81,9 @@ def test_a_sound_store_has_no_problems(path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["samples", "counts"])
-def test_a_damaged_chunk_is_left_out_and_the_rest_answers(path: Path, store: Store, column: str) -> None:
+def test_a_damaged_chunk_is_left_out_and_the_rest_answers(
+    path: Path, store: Store, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
     hour = START // HOUR + 1
     damage(path, "sealed", column, f"start = {hour} AND node = 1")
     (line,) = problems(path)
@@ -103,6 +105,7 @@ def test_a_damaged_chunk_is_left_out_and_the_rest_answers(path: Path, store: Sto
     assert status.counters["damaged_rows"] == 1
     assert status.problem is not None
     assert status.problem.startswith("1 damaged rows are left out")
+    assert len(caplog.records) == 1  # said once, not at each question
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def block(times: int, columns: int, fill: int = 1, start: int = 0) -> Block:
     st.lists(st.tuples(st.sampled_from(["put", "find", "begin"]), st.integers(0, 5), st.integers(1, 60)), max_size=60)
 )
 def test_never_holds_more_than_it_may(steps: list[tuple[str, int, int]]) -> None:
-    kept = Kept(limit=40_000)
+    kept = Kept(limit=15_000)
     for what, key, size in steps:
         if what == "begin":
             kept.begin()
@@ -188,7 +188,7 @@ def test_never_holds_more_than_it_may(steps: list[tuple[str, int, int]]) -> None
         else:
             found = kept.find(key, key, 0)
             assert found is None or found.disturbed == key
-        assert 0 <= kept.bytes <= 40_000
+        assert 0 <= kept.bytes <= 15_000
 
 
 def test_what_was_used_lately_is_not_given_up_for_something_new() -> None:

@@ -10,6 +10,7 @@ import pytest
 from server.storage import open_store
 from server.storage.base import Store
 from tests.server.storage.contract import Reopen, StoreContract
+from tests.server.storage.histories import START, received, snapshot
 
 
 class TestSqlite(StoreContract):
@@ -26,6 +27,14 @@ class TestSqlite(StoreContract):
         yield reopen
         while opened:
             opened.pop().close()
+
+
+def test_a_long_silence_moves_the_usual_gap_by_little(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db", clock=lambda: 0.0)
+    for at in (0, 30, 3030):
+        store.append([received(snapshot("n", START + at))]).result(20)
+    assert store.nodes()[0].gap_seconds == pytest.approx(30 + 0.2 * (4 * 30 - 30))
+    store.close()
 
 
 def test_nobody_else_may_read_a_new_store(tmp_path: Path) -> None:
