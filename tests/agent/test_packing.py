@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.packing import Entry, Fresh, in_full, pack, pack_array, unpack
@@ -35,7 +35,6 @@ def meant(wire: dict[str, Any]) -> dict[str, Any]:
     return {**wire, "taken_at": parse_time(str(wire["taken_at"])), "group": wire.get("group", "default")}
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     group=st.sampled_from(["default", "lvs"]),
     taken_at=st.integers(0, 4 * 10**12),

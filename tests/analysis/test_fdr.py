@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.analysis.fdr import chance, q_values, q_values_apart
 from tests.analysis import naive
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(0, 1), min_size=0, max_size=12), st.integers(0, 100))
 def test_q_values_equal_their_naive_version(p: list[float], more: int) -> None:
     tests = len(p) + more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,26 +11,11 @@ import pytest
 
 from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings, Judgement, Note
-from server.buckets import NodeSeries
 from tests.analysis.series import GIB, MIB, START, ArraySource, Node, level, rising
 from tests.analysis.series import fleet as make_fleet
 
-HOUR, DAY = 3600.0, 86400.0
+DAY = 86400.0
 END = START + DAY
-
-
-class Asked(ArraySource):
-    """Keeps from when on, and how finely, it was asked for."""
-
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        super().__init__(nodes)
-        self.asked: list[tuple[float, int]] = []
-
-    def window(
-        self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None
-    ) -> Iterable[NodeSeries]:
-        self.asked.append((start, width))
-        return super().window(start, end, width, group=group, caches=caches)
 
 
 def judged(nodes: list[Node], end: float = END, seconds: float = DAY, group: str | None = None) -> Judgement:
@@ -298,18 +282,6 @@ def test_the_order_of_nodes_and_caches_is_irrelevant() -> None:
         random.Random(number).shuffle(names)
         shuffled[number] = replace(node, caches={name: node.caches[name] for name in names})
     assert judged(shuffled) == expected
-
-
-@pytest.mark.parametrize("cut", [1.0, 1500.0, 3599.0])
-def test_the_bucket_that_the_start_cuts_is_judged_whole_so_that_no_single_snapshots_are_read_for_it(cut: float) -> None:
-    nodes = make_fleet(5)
-    leaking(nodes, 2, "churn-4", 2 * MIB)
-    source = Asked(nodes)
-    found = judge(source, start=START + cut, end=END + cut, group=None, settings=AnalysisSettings())
-    assert (found.start, found.end) == (START + cut, END + cut)
-    assert [(one.node, one.cache, one.since_open) for one in found.findings] == [("n3", "churn-4", True)]
-    assert min(source.asked) == (START, HOUR)
-    assert all(start % width == 0 for start, width in source.asked)
 
 
 def test_scaling_all_sizes_scales_the_rates() -> None:

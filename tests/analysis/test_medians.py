@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -17,7 +17,6 @@ from tests.analysis.series import Floats
 ELEMENTS = st.one_of(st.integers(-9, 9).map(float), st.just(math.nan))
 
 
-@settings(deadline=None, derandomize=True)
 @given(arrays(np.float64, st.tuples(st.integers(0, 5), st.integers(0, 7)), elements=ELEMENTS))
 def test_medians_equal_their_naive_version(values: Floats) -> None:
     before = values.copy()
@@ -33,7 +32,6 @@ def test_medians_of_long_rows(length: int, gaps: int) -> None:
     assert medians(values).tolist() == [naive.known_median(row) for row in values.tolist()]
 
 
-@settings(deadline=None, derandomize=True)
 @given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(0, 5)), elements=ELEMENTS))
 def test_medians_of_columns_equal_their_naive_version(y: Floats) -> None:
     before = y.copy()
@@ -42,7 +40,6 @@ def test_medians_of_columns_equal_their_naive_version(y: Floats) -> None:
     np.testing.assert_array_equal(y, before)
 
 
-@settings(deadline=None, derandomize=True)
 @given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=ELEMENTS), st.sampled_from([0, 1]))
 def test_the_middle_is_what_numpy_says(y: Floats, axis: int) -> None:
     with np.errstate(invalid="ignore"):

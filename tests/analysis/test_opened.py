@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from server.analysis.caches import list_caches
 from server.analysis.judge import judge
 from server.analysis.opened import opened
 from server.analysis.types import AnalysisSettings, Judgement
-from tests.analysis.series import MIB, START, ArraySource, Node, level
+from server.buckets import NodeSeries
+from tests.analysis.series import MIB, START, ArraySource, Node, level, rising
 from tests.analysis.series import fleet as make_fleet
 
 HOUR, DAY = 3600.0, 86400.0
@@ -68,3 +71,29 @@ def test_a_snapshot_before_the_window_makes_a_young_group_no_older(boot: str) ->
     before = node("n1", 5, 5)
     before.boot = boot
     assert judged([*nodes, before]).begins == expected.begins
+
+
+class Asked(ArraySource):
+    """Keeps from when on, and how finely, it was asked for."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        super().__init__(nodes)
+        self.asked: list[tuple[float, int]] = []
+
+    def window(
+        self, start: float, end: float, width: int, *, group: str | None = None, caches: Collection[str] | None = None
+    ) -> Iterable[NodeSeries]:
+        self.asked.append((start, width))
+        return super().window(start, end, width, group=group, caches=caches)
+
+
+@pytest.mark.parametrize("cut", [1.0, 1500.0, 3599.0])
+def test_the_bucket_that_the_start_cuts_is_judged_whole_so_that_no_single_snapshots_are_read_for_it(cut: float) -> None:
+    nodes = make_fleet(5)
+    nodes[2].caches = {**nodes[2].caches, "churn-4": nodes[2].caches["churn-4"] + rising(nodes[2].time, 2 * MIB)}
+    source = Asked(nodes)
+    found = judge(source, start=START + cut, end=START + DAY + cut, group=None, settings=AnalysisSettings())
+    assert (found.start, found.end) == (START + cut, START + DAY + cut)
+    assert [(one.node, one.cache, one.since_open) for one in found.findings] == [("n3", "churn-4", True)]
+    assert min(source.asked) == (START, HOUR)
+    assert all(start % width == 0 for start, width in source.asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.analysis.peers import (
@@ -22,7 +22,6 @@ from tests.analysis import naive
 VALUES = st.lists(st.integers(-100, 100).map(float), min_size=1, max_size=12)
 
 
-@settings(deadline=None, derandomize=True)
 @given(VALUES)
 def test_spread_equals_its_naive_version(values: list[float]) -> None:
     errors = [1.0 + abs(v) / 50 for v in values]
@@ -30,7 +29,6 @@ def test_spread_equals_its_naive_version(values: list[float]) -> None:
     assert robust_spread(np.array(values), np.array(errors)) == pytest.approx(expected)
 
 
-@settings(deadline=None, derandomize=True)
 @given(VALUES, st.randoms(use_true_random=False))
 def test_order_of_the_peers_is_irrelevant(values: list[float], random: object) -> None:
     shuffled = list(values)
@@ -39,7 +37,6 @@ def test_order_of_the_peers_is_irrelevant(values: list[float], random: object) -
     assert compare_to_peers(np.array(values), ones, ones) == compare_to_peers(np.array(shuffled), ones, ones)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(VALUES, st.integers(0, 3)), min_size=1, max_size=4))
 def test_many_spreads_at_once_equal_each_alone(rows: list[tuple[list[float], int]]) -> None:
     values, errors = np.full((len(rows), 15), np.nan), np.full((len(rows), 15), np.nan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.times import format_time
@@ -42,7 +42,6 @@ STATES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(states=STATES)
 def test_asked_once_or_every_hour_in_any_order_the_state_is_the_same(states: list[State]) -> None:
     def alone(start: float, end: float, group: str) -> Judgement:

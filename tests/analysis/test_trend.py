@@ -15,7 +15,7 @@ from tests.analysis.series import Floats, ramp
 SERIES = arrays(np.float64, st.tuples(st.integers(4, 20), st.integers(1, 4)), elements=st.integers(0, 50).map(float))
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(SERIES)
 def test_statistics_equal_their_naive_versions(y: Floats) -> None:
     t = ramp(len(y)) * 60.0
@@ -82,7 +82,7 @@ def test_what_is_a_straight_line() -> None:
     assert not is_straight(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(SERIES)
 def test_the_upward_bend_is_that_of_a_fitted_parabola(y: Floats) -> None:
     t = ramp(len(y)) * 60.0
@@ -105,7 +105,7 @@ def test_stairs_are_not_called_noise() -> None:
     assert fit(t, stairs[:, None]).error[0] < 2 * fit(t, 1000.0 * ramp(24)[:, None] / 6).error[0] + 1000
 
 
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(max_examples=40)
 @given(SERIES, st.floats(0.1, 1e6))
 def test_scaling_the_series_scales_growth_and_error(y: Floats, factor: float) -> None:
     t = ramp(len(y)) * 60.0
@@ -152,7 +152,7 @@ def test_drawdown_is_the_deepest_fall() -> None:
     assert steps(t, y[:, None], 4).drawdown[0] == 4.0
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 4), min_size=1, max_size=12),
     unknown=st.floats(0, 1),

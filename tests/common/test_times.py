@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.times import LATEST, format_duration, format_time, parse_duration, parse_time
@@ -54,7 +54,6 @@ def test_what_is_no_instant(text: str, why: str) -> None:
         parse_time(text)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(0, int(LATEST) * 1000))
 def test_an_instant_survives_its_text(milliseconds: int) -> None:
     seconds = round(milliseconds / 1000, 3)

@@ -248,7 +248,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys((*MINIMAL, "labels", "group", "memory"), JSON)), JSON)
 def test_nothing_fails_but_with_its_own_error(fields: dict[str, Any], column: Any) -> None:
     for snapshot in (fields, MINIMAL | fields, MINIMAL | {"caches": COLUMNS | {"name": column}}):

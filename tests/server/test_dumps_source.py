@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.snapshot import Caches, Memory, Snapshot
@@ -35,7 +35,6 @@ def source_of(*snapshots: Snapshot) -> MemorySource:
 
 
 @given(samples(), st.sampled_from(WIDTHS), st.integers(0, 2000), st.integers(0, 2000))
-@settings(deadline=None)
 def test_any_window_equals_the_oracle(picked: list[Sample], width: int, one: int, other: int) -> None:
     start, end = min(one, other), max(one, other)
     inside = [sample for sample in picked if start <= sample.time <= end]

@@ -73,7 +73,7 @@ async def check(a: Aggregator, response: Any) -> None:
     assert a.app.state.parts.bodies.pending == 0
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150)
 @given(bodies=st.lists(st.tuples(ENCODED, KINDS), min_size=1, max_size=4))
 def test_no_body_makes_the_server_fail(serve: Any, bodies: list[tuple[tuple[bytes, str | None], str]]) -> None:
     async def post(a: Aggregator) -> None:
@@ -87,7 +87,7 @@ def test_no_body_makes_the_server_fail(serve: Any, bodies: list[tuple[tuple[byte
     serve(post)
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100)
 @given(text=st.binary(max_size=300), facts=st.dictionaries(st.sampled_from(FACTS), st.text()))
 def test_no_dump_makes_the_server_fail(serve: Any, text: bytes, facts: dict[str, str]) -> None:
     head = b"slabinfo - version: 2.1\n"

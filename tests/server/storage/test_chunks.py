@@ -27,7 +27,7 @@ def hour(rng: np.random.Generator, times: int, phase: int) -> tuple[Samples, Cou
     return samples, Counts(num - rng.integers(0, 2, 4), num, num // 20, num // 20 + 1)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 20),

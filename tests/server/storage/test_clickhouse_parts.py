@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError, StoreError, StoreFullError
@@ -106,7 +106,6 @@ def test_literals_stay_literals() -> None:
     assert quote(7) == "7"
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(TEXT, INT64, st.floats(allow_nan=False), st.lists(INT64), st.lists(TEXT, max_size=3)), min_size=1
@@ -129,7 +128,6 @@ def test_an_answer_cut_off_is_no_answer() -> None:
             unpack(data[:size])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_counts_come_back_to_the_bit(data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.storage.journal import Journal
@@ -15,7 +15,6 @@ changes = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(changes, max_size=12), st.data())
 def test_never_misses_a_change_and_invents_none_while_it_remembers(steps: list[object], data: st.DataObject) -> None:
     kept = data.draw(st.sampled_from([4, 1000]))

@@ -174,7 +174,6 @@ def block(times: int, columns: int, fill: int = 1, start: int = 0) -> Block:
     return Block("b", "l", at, at, np.zeros((times, 4)), ones, counts + 1, counts)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["put", "find", "begin"]), st.integers(0, 5), st.integers(1, 60)), max_size=60)
 )
@@ -277,7 +276,7 @@ def test_a_layouts_rows_are_kept_and_counted_once() -> None:
     assert small.bytes == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sets(st.integers(0, 7), min_size=1), max_size=12), st.integers(2_000, 60_000))
 def test_counts_all_that_lives(puts: list[set[int]], limit: int) -> None:
     kept, expected = Kept(limit), dict[int, int]()
@@ -313,7 +312,6 @@ def test_what_no_window_needs_any_more_is_told() -> None:
 counts = st.lists(st.sampled_from([-1, 0, 1, 2**16 - 1, 2**16, 2**32 - 1, 2**32, LARGEST]), min_size=6, max_size=6)
 
 
-@settings(deadline=None)
 @given(st.lists(counts, min_size=1, max_size=5), st.integers(1, 3), st.integers(0, 6), st.integers(0, 6))
 def test_packing_keeps_every_count(rows: list[list[int]], still: int, first: int, until: int) -> None:
     matrix = np.array(rows, dtype=np.int64)
