@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--forms", default="", metavar="A,B", help='only these, such as "24 h at 1 min"')
     parser.add_argument("--only", choices=("once", "replays"), help="judge at the end only, or hourly only")
     parser.add_argument("--tuning", action="store_true", help="with the seeds for tuning, not those for reporting")
+    parser.add_argument("--first", type=int, metavar="SEED", help="with seeds from here on, for a second run of others")
     parser.add_argument("--recordings", type=Path, metavar="DIR", help="recorded fleets: archives with a truth.json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="write the calibration plot (SVG) here")
@@ -81,13 +82,14 @@ def main() -> None:
     except SlabhoundError as error:
         sys.exit(f"{parser.prog}: --recordings: {error}")
     families, forms = ([name for name in text.split(",") if name] for text in (options.families, options.forms))
-    wanted = cases(TUNING if options.tuning else REPORTING, options.seeds, families, forms)
+    first = options.first or (TUNING if options.tuning else REPORTING)
+    wanted = cases(first, options.seeds, families, forms)
     if options.only:
         wanted = (case for case in wanted if case.replayed == (options.only == "replays"))
     healthy = [
         name for name, family in FAMILIES.items() if not family.leaks and not (families and name not in families)
     ]
-    more = cases((TUNING if options.tuning else REPORTING) + LATER, options.seeds, healthy, ("none",))
+    more = cases(first + LATER, options.seeds, healthy, ("none",))
     measured = revision()
     begun, outcomes, replays = time.monotonic(), list[Outcome](), list[Replay]()
     rounds = [(wanted, options.minutes)] + [(more, options.replays)] * (options.replays > 0)
