@@ -130,9 +130,11 @@ def _standing(findings: Sequence[Finding], wanted: str) -> set[tuple[str | None,
 
 def _tracks(source: Source, start: float, end: float, width: int, group: str | None, names: set[str]) -> list[Track]:
     by_group: dict[str, list[NodeSeries]] = {}
-    finer = width < bucket_width(end - start)
-    window = source.window(start, end, width, group=group, caches=names)
-    for node in window if finer else opened(source, start, end, group=group, caches=names):
+    if width < bucket_width(end - start):
+        window = source.window(start, end, width, group=group, caches=names)
+    else:
+        window = opened(source, start, end, group=group, caches=names)
+    for node in window:
         by_group.setdefault(node.group, []).append(node)
     return [
         track for name in sorted(by_group) for track in make_tracks(sorted(by_group[name], key=lambda node: node.node))

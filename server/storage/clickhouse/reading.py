@@ -28,7 +28,7 @@ def find(client: Client, node: str, forgotten: int, until: int | None) -> Answer
     order = "taken, boot, received" if until is None else "taken DESC, boot DESC, received"
     bound = "" if until is None else f"AND taken <= {until} "
     return client.ask(
-        f"SELECT {_SAMPLE}, {', '.join(COLUMNS)} FROM snapshots "  # noqa: S608 - quoted
+        f"SELECT {_SAMPLE}, {', '.join(COLUMNS)} FROM snapshots "  # noqa: S608 - constants; quote() below
         f"WHERE node = {quote(node)} {bound}AND received >= {forgotten} ORDER BY {order} LIMIT 1"
     )
 
@@ -64,7 +64,8 @@ def instants(
         low = max(low, after[0])
         past = f"AND (taken, boot) > ({after[0]}, {quote(after[1])}) "
     found = client.ask(
-        "SELECT taken, boot, uptime, received, offset, facts, length(num_objs) AS caches FROM snapshots "  # noqa: S608 - quoted
+        "SELECT taken, boot, uptime, received, offset, facts, length(num_objs) AS caches "  # noqa: S608 - quote() below
+        "FROM snapshots "
         f"WHERE node = {quote(node)} AND taken BETWEEN {low} AND {high} {past}AND received >= {forgotten} "
         f"ORDER BY taken, boot, received LIMIT 1 BY taken, boot LIMIT {limit}"
     )

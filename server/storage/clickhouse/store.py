@@ -188,7 +188,7 @@ class ClickHouseStore:
             return StoreStatus(0, 0, 0, writable=False, problem="the store is closed", counters=counters)
         try:
             (nodes,) = self._client.ask("SELECT uniqExact(node) AS n FROM nodes")["n"].tolist()
-            query = f"SELECT count() AS n FROM snapshots WHERE received >= {self._forgotten[0]}"  # noqa: S608 - a number
+            query = f"SELECT count() AS n FROM snapshots WHERE received >= {self._forgotten[0]}"  # noqa: S608 - an int of our own
             (snapshots,) = self._client.ask(query)["n"].tolist()
             (bytes_on_disk,) = self._client.ask(schema.disk_query(self._client.target))["n"].tolist()
         except StoreError as error:
