@@ -16,12 +16,11 @@ from urllib.parse import quote
 from agent.packing import Fresh, in_full, pack_array
 from bench.performance import remote_write
 from bench.performance.asking import Client
-from bench.performance.fleets import FOREVER, HOUR, STORE
+from bench.performance.fleets import HOUR, STORE, seal
 from bench.performance.machine import folder_bytes, free_port
 from bench.performance.pushes import JSON
 from common.snapshot import Snapshot, layout_hash
 from server.demo_server import ServerProcess
-from server.storage import open_store
 
 __all__ = ["ENGINES", "Engine", "Questions"]
 
@@ -64,7 +63,7 @@ class Engine(ABC):
 
     @abstractmethod
     def settle(self) -> None:
-        """Brings what is in memory to the disk, as far as it can be asked for."""
+        """Brings what came in to its place on the disk, as far as it can be asked for; it may stop for that."""
 
     @abstractmethod
     def bytes_per_sample(self, samples: int) -> float: ...
@@ -126,13 +125,13 @@ class Slabhound(Engine):
         }
 
     def settle(self) -> None:
-        """Nothing to ask for: sealing what is over is the next round of maintenance, made when it has stopped."""
+        """Stops it and seals what is over, which it would do in its next round of maintenance."""
+        self.stop()
+        seal(self.folder)
 
     def bytes_per_sample(self, samples: int) -> float:
         """Sealed; without free pages, which are many because the history came in faster than it was sealed."""
-        store = open_store(f"sqlite:///{self.folder / STORE}", retention=FOREVER)
-        store.maintain(time.time())
-        store.close()
+        seal(self.folder)
         db = sqlite3.connect(self.folder / STORE)
         (free,) = db.execute(
             "SELECT page_size * freelist_count FROM pragma_page_size, pragma_freelist_count"

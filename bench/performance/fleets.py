@@ -17,7 +17,7 @@ from server.simulator.node import Leak, NodeSpec
 from server.storage import Retention, open_store
 from server.storage.base import Received
 
-__all__ = ["FOREVER", "HOUR", "STORE", "Filled", "Stock", "fill", "fleet", "multiply", "received"]
+__all__ = ["FOREVER", "HOUR", "STORE", "Filled", "Stock", "fill", "fleet", "multiply", "received", "seal"]
 
 HOUR = 3600.0
 STORE = "slabhound.db"
@@ -134,3 +134,15 @@ def _repeat(db: sqlite3.Connection, table: str, columns: list[str], most: dict[s
     for k in range(1, times):
         db.execute(query, {"k": k})
     db.execute("COMMIT")
+
+
+def seal(folder: Path) -> None:
+    """Seals what is over in the store of a server that does not run.
+
+    What simulated nodes send lies in hours that are over: the next server would seal it beside its first answers.
+    """
+    store = open_store(f"sqlite:///{folder / STORE}", retention=FOREVER)
+    try:
+        store.maintain(time.time())
+    finally:
+        store.close()

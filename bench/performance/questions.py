@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.performance.asking import Client, Cost, cost_of
-from bench.performance.fleets import FOREVER, HOUR, Stock
+from bench.performance.fleets import HOUR, Stock, seal
 from bench.performance.machine import drop_cached, resident
 from bench.performance.pushes import Template, push_all
 from common.errors import ServerError
 from server.demo_server import ServerProcess
-from server.storage import open_store
 
 __all__ = ["FAILURES", "Asked", "Process", "Server", "ask_all", "process_of"]
 
@@ -80,15 +79,8 @@ class Server:
 
     @contextmanager
     def running(self, *, cold: bool = False) -> Iterator[tuple[int, Client]]:
-        """A process that is ready, with nothing left to seal: its pid and a connection.
-
-        What simulated nodes send lies in an hour that is over: the next process would seal it beside its first answer.
-        """
-        store = open_store(f"sqlite:///{self.stock.path}", retention=FOREVER)
-        try:
-            store.maintain(time.time())
-        finally:
-            store.close()
+        """A process that is ready, with nothing left to seal: its pid and a connection."""
+        seal(self.stock.folder)
         if cold:
             drop_cached(self.stock.folder)
         with ServerProcess(self.stock.folder, options=_KEEP, patience=120) as server:
