@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from common.terminal.units import span
 from server.reports.answers import GOOD_FOR
-from server.reports.nodes import STALE_AFTER_GAPS
 from server.reports.outliers import ReportNote
 from server.storage.base import NodeState
 
@@ -14,7 +13,7 @@ __all__ = ["clock_notes"]
 
 
 def clock_notes(nodes: Iterable[NodeState], start: float, end: float, group: str | None) -> list[ReportNote]:
-    """Nodes that sent their newest snapshot from `start` to `end` (epoch seconds) by a clock further off than that.
+    """Nodes that sent their latest snapshot from `start` to `end` (epoch seconds) by a clock further off than that.
 
     How far off it is, is known of senders that say what time they have.
     """
@@ -25,9 +24,7 @@ def clock_notes(nodes: Iterable[NodeState], start: float, end: float, group: str
         if off is None or abs(off) < length or group not in {None, node.group}:
             continue
         sent = node.taken_at - off
-        # Once a clock that ran ahead is right again, what it sends is no longer the newest.
-        right_again = node.last_seen - sent > 60 + STALE_AFTER_GAPS * (node.gap_seconds or 0)
-        if start <= sent <= end + length / GOOD_FOR and not right_again:
+        if start <= sent <= end + length / GOOD_FOR:
             way = "ahead of" if off > 0 else "behind"
             note = f"its clock is {span(abs(off))} {way} the server's: what it sends lies outside of this window"
             notes.append(ReportNote(node=node.node, note=note))

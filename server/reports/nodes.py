@@ -37,9 +37,9 @@ class NodeItem(WireReport):
     cpus: int | None = Field(description="CPUs online, a count; null when unknown.")
     boot: str = Field(description="What tells its boots apart: boot_id, else `booted TIME`; empty when unknown.")
     boot_id: str | None = Field(description="boot_id as the node sent it, text; null when it sent none.")
-    uptime_seconds: float | None = Field(description="Seconds since boot at the newest snapshot; null when unknown.")
+    uptime_seconds: float | None = Field(description="Seconds since boot at the latest snapshot; null when unknown.")
     first_taken_at: Instant = Field(description="The oldest snapshot ever stored, RFC 3339 in UTC by the node's clock.")
-    taken_at: Instant = Field(description="The newest snapshot stored, RFC 3339 in UTC by the node's clock.")
+    taken_at: Instant = Field(description="The latest snapshot, RFC 3339 in UTC by the node's clock.")
     last_seen: Instant = Field(description="When anything last came from it, RFC 3339 in UTC by the server's clock.")
     seen_seconds_ago: float = Field(description="Seconds since then.")
     gap_seconds: float | None = Field(

@@ -64,7 +64,10 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node as its newest snapshot (by taken_at) describes it."""
+    """A node as its latest snapshot describes it: the greatest by the lesser of taken_at and received_at.
+
+    So the clock of a node that ran ahead counts for no more than the receipt, and is done with once it is right again.
+    """
 
     node: str
     group: str
@@ -76,11 +79,13 @@ class NodeState:
     boot_id: str | None
     uptime_seconds: float | None
     first_taken_at: float
+    last_taken_at: float
+    """The greatest taken_at of all it sent: past `taken_at` where its clock once ran ahead."""
     taken_at: float
     last_seen: float
     """Epoch seconds by the server's clock: the last receipt of anything from this node."""
     gap_seconds: float | None
-    """interval_seconds of the newest snapshot, else the usual gap between receipts; None while unknown."""
+    """interval_seconds of the latest snapshot, else the usual gap between receipts; None while unknown."""
     offset_seconds: float | None
     allocated_bytes: int
     """Sum over the caches of num_objs x obj_size."""
@@ -129,7 +134,7 @@ class Store(Protocol):
         ...
 
     def at(self, node: str, instant: float | None) -> Stored | None:
-        """The newest snapshot at or before `instant` (None: the newest of all)."""
+        """The newest snapshot at or before `instant` (None: the latest, which NodeState describes)."""
         ...
 
     def first(self, node: str) -> Stored | None:

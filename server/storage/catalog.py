@@ -16,11 +16,12 @@ from server.storage.record import Record, facts_of
 
 __all__ = ["Catalog", "Changes", "Node", "state_of"]
 
-_UPSERT = """INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_UPSERT = """INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET boot = excluded.boot, taken = excluded.taken, first = excluded.first,
 seen = excluded.seen, uptime = excluded.uptime, offset = excluded.offset, allocated = excluded.allocated,
 active = excluded.active, read_seconds = excluded.read_seconds, memory_total = excluded.memory_total,
-memory_available = excluded.memory_available, usual_gap = excluded.usual_gap, facts = excluded.facts"""
+memory_available = excluded.memory_available, usual_gap = excluded.usual_gap, facts = excluded.facts,
+reach = excluded.reach"""
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class Node:
     state: NodeState
     facts: str
     usual_gap: float | None
+    received: int
+    """When its latest snapshot came, milliseconds; as read from the store, when anything did."""
     labels: BootLabels
     boots: dict[str, int] = field(default_factory=dict)
     """The numbers of its boots, by label."""
@@ -63,7 +66,8 @@ class Catalog:
                 if not isinstance(name, str):
                     continue
                 state, facts, usual_gap = state_of(_from_snapshots(db, number, name))
-            self.nodes[name] = Node(number, state, facts, usual_gap, BootLabels(known), known)
+            heard = round(state.last_seen * 1000)
+            self.nodes[name] = Node(number, state, facts, usual_gap, heard, BootLabels(known), known)
         self.next_node = max((n.id for n in self.nodes.values()), default=0) + 1
         self.next_boot = max(self.boot_labels, default=0) + 1
         self.recent: int = db.execute("SELECT count(*) FROM recent").fetchone()[0]
@@ -122,25 +126,26 @@ class Changes:
         """A snapshot came, of a node that is new when `node` is None."""
         if node is None:
             number, self.catalog.next_node = self.catalog.next_node, self.catalog.next_node + 1
-            state = _newest(record, label, record.taken, record.received, None)
-            return self._keep(Node(number, state, record.facts, None, labels))
+            state = _latest(record, label, record.taken / 1000, record.taken / 1000, record.received / 1000, None)
+            return self._keep(Node(number, state, record.facts, None, record.received, labels))
         old, received = node.state, record.received / 1000
-        if record.taken < closed_before(round(old.taken_at * 1000)):
+        if record.taken < closed_before(round(old.last_taken_at * 1000)):
             self.disturbed.add(node.id)
         usual_gap = node.usual_gap
         gap = received - old.last_seen
         if gap >= 1:  # what comes in one delivery says nothing about the pace
             # A long silence moves the usual gap by little.
             usual_gap = gap if usual_gap is None else usual_gap + 0.2 * (min(gap, 4 * usual_gap) - usual_gap)
-        first, seen = min(record.taken / 1000, old.first_taken_at), max(received, old.last_seen)
-        if (record.taken / 1000, label) >= (old.taken_at, old.boot):
+        taken, seen = record.taken / 1000, max(received, old.last_seen)
+        first, last = min(taken, old.first_taken_at), max(taken, old.last_taken_at)
+        before = (min(old.taken_at, node.received / 1000), old.taken_at, old.boot)
+        if (min(taken, received), taken, label) >= before:
             self._retold |= record.facts != node.facts
-            state = _newest(record, label, round(first * 1000), round(seen * 1000), usual_gap)
-            return self._keep(Node(node.id, state, record.facts, usual_gap, node.labels, node.boots))
+            state = _latest(record, label, first, last, seen, usual_gap)
+            return self._keep(Node(node.id, state, record.facts, usual_gap, record.received, node.labels, node.boots))
         interval = facts_of(node.facts).get("interval_seconds")
-        state = replace(
-            old, first_taken_at=first, last_seen=seen, gap_seconds=usual_gap if interval is None else interval
-        )
+        gap_seconds = usual_gap if interval is None else interval
+        state = replace(old, first_taken_at=first, last_taken_at=last, last_seen=seen, gap_seconds=gap_seconds)
         return self._keep(replace(node, state=state, usual_gap=usual_gap))
 
     def _keep(self, node: Node) -> Node:
@@ -175,7 +180,7 @@ class Changes:
             journal.note_nodes(joined)
 
 
-def _newest(record: Record, label: str, first: int, seen: int, usual_gap: float | None) -> NodeState:
+def _latest(record: Record, label: str, first: float, last: float, seen: float, usual_gap: float | None) -> NodeState:
     snapshot = record.source.snapshot
     interval = snapshot.interval_seconds
     return NodeState(
@@ -188,9 +193,10 @@ def _newest(record: Record, label: str, first: int, seen: int, usual_gap: float 
         label,
         snapshot.boot_id,
         snapshot.uptime_seconds,
-        first / 1000,
+        first,
+        last,
         record.taken / 1000,
-        seen / 1000,
+        seen,
         usual_gap if interval is None else interval,
         record.offset,
         record.allocated_bytes,
@@ -202,9 +208,10 @@ def _newest(record: Record, label: str, first: int, seen: int, usual_gap: float 
 
 def _to_row(node: Node) -> tuple[Any, ...]:
     s = node.state
-    times = (round(t * 1000) for t in (s.taken_at, s.first_taken_at, s.last_seen))
+    *times, reach = (round(t * 1000) for t in (s.taken_at, s.first_taken_at, s.last_seen, s.last_taken_at))
     known = (s.uptime_seconds, s.offset_seconds, s.allocated_bytes, s.active_bytes, s.read_seconds)
-    return (node.id, s.node, s.boot, *times, *known, s.memory_total, s.memory_available, node.usual_gap, node.facts)
+    memory = (s.memory_total, s.memory_available)
+    return (node.id, s.node, s.boot, *times, *known, *memory, node.usual_gap, node.facts, reach)
 
 
 _KNOWN = """SELECT min(first), max(last), max(received) FROM (
@@ -215,13 +222,13 @@ UNION ALL SELECT first, last, received FROM sealed WHERE node = :node)"""
 def _from_snapshots(db: sqlite3.Connection, number: int, name: str) -> tuple[Any, ...]:
     """In place of a damaged row: when the node was heard of. Its next snapshot says the rest."""
     first, last, received = (at or 0 for at in db.execute(_KNOWN, {"node": number}).fetchone())
-    return (number, name, "", last, first, received, None, None, 0, 0, None, None, None, None, "{}")
+    return (number, name, "", last, first, received, None, None, 0, 0, None, None, None, None, "{}", last)
 
 
 def state_of(row: tuple[Any, ...]) -> tuple[NodeState, str, float | None]:
     """What a row of nodes says: the node, its facts and usual gap. Raises what UNREADABLE lists."""
-    _, name, boot, *figures, text = row
-    if not (isinstance(name, str) and isinstance(boot, str) and all(isinstance(f, _FIGURE) for f in figures)):
+    _, name, boot, *figures, text, reach = row
+    if not (isinstance(name, str) and isinstance(boot, str) and all(isinstance(f, _FIGURE) for f in (*figures, reach))):
         raise TypeError("columns of other types than they should be")
     taken, first, seen, uptime, offset, allocated, active, read, total, available, usual_gap = figures
     facts = facts_of.__wrapped__(text)
@@ -237,6 +244,7 @@ def state_of(row: tuple[Any, ...]) -> tuple[NodeState, str, float | None]:
         facts.get("boot_id"),
         uptime,
         first / 1000,
+        reach / 1000,
         taken / 1000,
         seen / 1000,
         usual_gap if interval is None else interval,

@@ -40,7 +40,7 @@ def append(
         if node:
             boot = changes.boot(node, label)
             key = (node.id, record.taken, boot)
-            newest = record.taken > node.state.taken_at * 1000 + 0.5
+            newest = record.taken > node.state.last_taken_at * 1000 + 0.5
             if not newest and (key in batch or _is_stored(db, *key, damage)):
                 changes.heard(node, record.received)
                 duplicates += 1

@@ -74,6 +74,11 @@ MIGRATIONS: Migrations = (
             "ALTER TABLE node_forgotten RENAME TO forgotten",
         ),
     ),
+    # A node's row tells its latest snapshot; what a clock that ran ahead sent may have been taken past it.
+    (
+        "2026-11-reach",
+        ("ALTER TABLE nodes ADD COLUMN reach INTEGER NOT NULL DEFAULT 0", "UPDATE nodes SET reach = taken"),
+    ),
 )
 """(name, statements), oldest first. Never change one that was released: append another."""
 

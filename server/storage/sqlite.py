@@ -131,17 +131,19 @@ class SqliteStore:
         return self._catalog.nodes.get(name)
 
     def at(self, node: str, instant: float | None) -> Stored | None:
-        return self._at(node, milliseconds(LATEST) if instant is None else floor_milliseconds(instant))
+        known = self._node(node)
+        if instant is None and known is not None:
+            instant = known.state.taken_at
+        return self._at(known, None if instant is None else floor_milliseconds(instant))
 
     def first(self, node: str) -> Stored | None:
-        return self._at(node, None)
+        return self._at(self._node(node), None)
 
-    def _at(self, name: str, instant: int | None) -> Stored | None:
-        node = self._node(name)
+    def _at(self, node: Node | None, instant: int | None) -> Stored | None:
         if node is None:
             return None
         with self._pool.read() as db:
-            return reader.at(db, node.id, name, self._book, self._catalog.boot_labels, instant, self._damage)
+            return reader.at(db, node.id, node.state.node, self._book, self._catalog.boot_labels, instant, self._damage)
 
     def instants(
         self, node: str, start: float | None, end: float | None, *, after: tuple[float, str] | None, limit: int
@@ -168,13 +170,15 @@ class SqliteStore:
         low, high = ceil_milliseconds(start), floor_milliseconds(end)
         nodes = [n for _, n in sorted(self._catalog.nodes.items()) if group is None or n.state.group == group]
         nodes = [
-            n for n in nodes if n.state.first_taken_at * 1000 <= high + 0.5 and low <= n.state.taken_at * 1000 + 0.5
+            n
+            for n in nodes
+            if n.state.first_taken_at * 1000 <= high + 0.5 and low <= n.state.last_taken_at * 1000 + 0.5
         ]
         self._kept.begin()
         for at in range(0, len(nodes), _NODES_AT_ONCE):
             series, some = [], nodes[at : at + _NODES_AT_ONCE]
             disturbed = self._catalog.disturbed
-            ages = {n.id: (milliseconds(n.state.taken_at), disturbed.get(n.id, 0)) for n in some}  # before reading
+            ages = {n.id: (milliseconds(n.state.last_taken_at), disturbed.get(n.id, 0)) for n in some}  # before reading
             with self._pool.read() as db:
                 fetch = Fetch(db, self._book, self._catalog.boot_labels, self._damage, ages.keys(), wanted)
                 blocks = WindowReader(fetch, self._kept, ages).blocks(ages.keys(), low, high, width)

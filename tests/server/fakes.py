@@ -64,12 +64,15 @@ class MemoryStore:
         kept = self._nodes[node].kept if node in self._nodes else {}
         return [kept[key] for key in sorted(kept)]
 
+    def _latest(self, node: str) -> Stored:
+        return max(self._sorted(node), key=lambda s: (min(s.snapshot.taken_at, s.received_at), s.snapshot.taken_at))
+
     def nodes(self) -> list[NodeState]:
         return [self._state(name) for name in sorted(self._nodes)]
 
     def _state(self, name: str) -> NodeState:
         every = self._sorted(name)
-        last, receipts = every[-1], self._nodes[name].receipts
+        last, receipts = self._latest(name), self._nodes[name].receipts
         snapshot, caches = last.snapshot, last.snapshot.caches
         gaps = [b - a for a, b in pairwise(receipts)]
         return NodeState(
@@ -83,6 +86,7 @@ class MemoryStore:
             boot_id=snapshot.boot_id,
             uptime_seconds=snapshot.uptime_seconds,
             first_taken_at=every[0].snapshot.taken_at,
+            last_taken_at=every[-1].snapshot.taken_at,
             taken_at=snapshot.taken_at,
             last_seen=max(receipts),
             gap_seconds=snapshot.interval_seconds or (median(gaps) if gaps else None),
@@ -119,7 +123,9 @@ class MemoryStore:
         return found[:limit]
 
     def at(self, node: str, instant: float | None) -> Stored | None:
-        found = [s for s in self._sorted(node) if instant is None or s.snapshot.taken_at <= instant]
+        if instant is None:
+            return self._latest(node) if node in self._nodes else None
+        found = [s for s in self._sorted(node) if s.snapshot.taken_at <= instant]
         return found[-1] if found else None
 
     def first(self, node: str) -> Stored | None:
@@ -134,19 +140,19 @@ class MemoryStore:
         self, start: float, end: float, width: int, group: str | None, caches: Collection[str] | None
     ) -> Iterator[NodeSeries]:
         for name in sorted(self._nodes):
-            newest = self._sorted(name)[-1].snapshot
+            latest = self._latest(name).snapshot
             inside = [s for s in self._sorted(name) if start <= s.snapshot.taken_at <= end]
-            if not inside or (group is not None and newest.group != group):
+            if not inside or (group is not None and latest.group != group):
                 continue
             layouts: dict[str, Sequence[CacheRow]] = {}
             blocks = [_block(s, layouts) for s in inside]
             yield NodeSeries(
                 node=name,
-                group=newest.group,
-                labels=newest.labels,
-                kernel=newest.kernel,
-                machine=newest.machine,
-                cpus=newest.cpus,
+                group=latest.group,
+                labels=latest.labels,
+                kernel=latest.kernel,
+                machine=latest.machine,
+                cpus=latest.cpus,
                 boots=assemble_boots(blocks, layouts, width, caches=caches),
             )
 

@@ -31,7 +31,7 @@ def url(tmp_path: Path) -> str:
 def test_check_tells_what_is_there(url: str, tmp_path: Path) -> None:
     status, out, err = slabhound("check", "--store", url)
     rows = "nodes 1, boots 1, layouts 1, recent 40, sealed 1, rollups 2"
-    assert out == f"{tmp_path}/store.db: schema 2026-11-node-forgotten, 100 snapshots; rows: {rows}\nno problems\n"
+    assert out == f"{tmp_path}/store.db: schema 2026-11-reach, 100 snapshots; rows: {rows}\nno problems\n"
     assert (status, err) == (0, "")
 
 

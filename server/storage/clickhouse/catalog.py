@@ -10,13 +10,16 @@ from typing import Any
 from server.storage.base import NodeState
 from server.storage.clickhouse.append import names
 from server.storage.clickhouse.client import Client
+from server.storage.clickhouse.reading import LATEST_FIRST
 from server.storage.layouts import Layout, unpack_columns
-from server.storage.record import facts_of
+from server.storage.record import facts_of, milliseconds
 
 __all__ = ["load_layouts", "node_states"]
 
 _FIELDS = ("taken", "boot", "facts", "uptime", "offset", "read_seconds", "allocated", "active", "memory")
 _RECEIPTS = 20
+_AHEAD = 60
+"""Seconds: what was taken so much later than anything came is the latest only where nothing came after it."""
 
 
 def node_states(client: Client, forgotten: int) -> list[NodeState]:
@@ -30,7 +33,7 @@ def node_states(client: Client, forgotten: int) -> list[NodeState]:
     if not found:
         return []
     rows = zip(*(found[name] for name in ("node", *_FIELDS, "first", "seen")), strict=True)
-    states = [_state(*row) for row in rows]
+    states = _latest(client, [_state(*row) for row in rows])
     gaps = _usual_gaps(client, [s.node for s in states if s.gap_seconds is None])
     return [_with_gap(s, gaps.get(s.node)) if s.gap_seconds is None else s for s in states]
 
@@ -67,6 +70,7 @@ def _state(  # noqa: PLR0913, PLR0917 - one argument for each column of the answ
         _known(uptime),
         int(first) / 1000,
         int(taken) / 1000,
+        int(taken) / 1000,
         int(seen) / 1000,
         facts.get("interval_seconds"),
         _known(offset),
@@ -80,6 +84,28 @@ def _state(  # noqa: PLR0913, PLR0917 - one argument for each column of the answ
 
 def _with_gap(state: NodeState, gap: float | None) -> NodeState:
     return replace(state, gap_seconds=gap)
+
+
+def _latest(client: Client, states: list[NodeState]) -> list[NodeState]:
+    """The table has a node's newest snapshot, which need not be the latest where its clock once ran ahead."""
+    ahead = {s.node: s for s in states if s.taken_at > s.last_seen + _AHEAD and not _just_came(s)}
+    if not ahead:
+        return states
+    fields = ", ".join(_FIELDS)
+    found = client.ask(
+        f"SELECT node, {fields} FROM snapshots WHERE node IN ({names(ahead)}) "  # noqa: S608 - names() quotes each of them
+        f"ORDER BY {LATEST_FIRST} LIMIT 1 BY node"
+    )
+    for row in zip(*(found.get(name, ()) for name in ("node", *_FIELDS)), strict=True):
+        s = ahead[row[0]]
+        known = (*row, milliseconds(s.first_taken_at), milliseconds(s.last_seen))
+        ahead[s.node] = replace(_state(*known), last_taken_at=s.last_taken_at)
+    return [ahead.get(s.node, s) for s in states]
+
+
+def _just_came(state: NodeState) -> bool:
+    """Whether a clock that is ahead still sent this as the last thing heard of its node."""
+    return state.offset_seconds is not None and state.taken_at - state.offset_seconds > state.last_seen - 1
 
 
 def _usual_gaps(client: Client, nodes: list[str]) -> dict[str, float]:

@@ -15,9 +15,11 @@ from server.storage.layouts import Layout
 from server.storage.record import facts_of, to_snapshot
 from server.storage.samples import Samples
 
-__all__ = ["find", "instants", "stored"]
+__all__ = ["LATEST_FIRST", "find", "instants", "latest", "stored"]
 
 _SAMPLE = "taken, boot, layout, received, offset, uptime, read_seconds, memory, facts"
+LATEST_FIRST = "least(taken, received) DESC, taken DESC, boot DESC, received"
+"""See server.storage.base.NodeState."""
 
 
 def find(client: Client, node: str, forgotten: int, until: int | None) -> Answer:
@@ -31,6 +33,15 @@ def find(client: Client, node: str, forgotten: int, until: int | None) -> Answer
         f"SELECT {_SAMPLE}, {', '.join(COLUMNS)} FROM snapshots "  # noqa: S608 - constants; quote() below
         f"WHERE node = {quote(node)} {bound}AND received >= {forgotten} ORDER BY {order} LIMIT 1"
     )
+
+
+def latest(client: Client, node: str, forgotten: int) -> int | None:
+    """When the latest snapshot was taken (milliseconds); None when there is none."""
+    found = client.ask(
+        f"SELECT taken FROM snapshots WHERE node = {quote(node)} AND received >= {forgotten} "  # noqa: S608 - quote(); the rest is constant
+        f"ORDER BY {LATEST_FIRST} LIMIT 1"
+    )
+    return int(found["taken"][0]) if found else None
 
 
 def _samples(row: Answer) -> Samples:

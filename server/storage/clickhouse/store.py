@@ -102,7 +102,10 @@ class ClickHouseStore:
         return None if found is None else replace(found.caches, active_objs=[], num_objs=[])
 
     def at(self, node: str, instant: float | None) -> Stored | None:
-        return self._at(node, milliseconds(LATEST) if instant is None else floor_milliseconds(instant))
+        if instant is not None:
+            return self._at(node, floor_milliseconds(instant))
+        until = reading.latest(self._client, node, self._forgotten[0])
+        return None if until is None else self._at(node, until)
 
     def first(self, node: str) -> Stored | None:
         return self._at(node, None)
@@ -146,7 +149,7 @@ class ClickHouseStore:
         wanted = None if caches is None else frozenset(caches)
         low, high = ceil_milliseconds(start), floor_milliseconds(end)
         states = [s for s in self.nodes() if group is None or s.group == group]
-        states = [s for s in states if s.first_taken_at * 1000 <= high + 0.5 and low <= s.taken_at * 1000 + 0.5]
+        states = [s for s in states if s.first_taken_at * 1000 <= high + 0.5 and low <= s.last_taken_at * 1000 + 0.5]
         reader = WindowReader(self._client, dict(self._forgotten), self._known_layouts(), wanted)
         for at in range(0, len(states), _NODES_AT_ONCE):
             some = states[at : at + _NODES_AT_ONCE]

@@ -15,7 +15,7 @@ import pytest
 from common.errors import SnapshotError, StoreError, TooManyNodesError
 from common.snapshot import Caches, Snapshot, layout_hash
 from server.storage import Retention
-from server.storage.base import Appended, Store
+from server.storage.base import Appended, Received, Store
 from tests.server.storage.histories import LARGEST, START, history, received, snapshot
 from tests.server.storage.naive import NaiveStore, described
 
@@ -204,11 +204,39 @@ class StoreContract:
         for _ in range(2):
             store.maintain(START + 3 * HOUR)
             assert instants(store, "n") == [START, future.taken_at]
-            stored = store.at("n", None)
+            stored = store.at("n", future.taken_at)
             assert stored is not None
             assert stored.snapshot == future
         (series,) = store.window(START, START + 2000 * DAY, 3600)
         assert series.boots[0].time.tolist() == [START, future.taken_at]
+
+    def test_a_clock_that_ran_ahead_is_done_with_once_it_is_right_again(self, reopen: Reopen) -> None:
+        def said(store: Store) -> tuple[float, str, float | None]:
+            (node,) = store.nodes()
+            latest = store.at("n", None)
+            assert latest is not None
+            assert (latest.snapshot.taken_at, latest.snapshot.group) == (node.taken_at, node.group)
+            assert node.last_taken_at == START + 1000 * DAY
+            return node.taken_at, node.group, node.offset_seconds
+
+        store = reopen()
+        ahead = snapshot("n", START + 1000 * DAY, group="web")
+        for off in (None, 1000 * DAY):
+            store.append([Received(ahead, START, off)]).result(20)
+        assert said(store) == (ahead.taken_at, "web", None)
+        store.append([Received(snapshot("n", START - DAY), START + 30)]).result(20)  # a late one is no news
+        assert said(store) == (ahead.taken_at, "web", None)
+        for minute in (1, 2):
+            store.append([Received(snapshot("n", START + 60 * minute, group="lvs"), START + 60 * minute, 0.5)]).result(
+                20
+            )
+            assert said(store) == (START + 60 * minute, "lvs", 0.5)
+            store = reopen()
+            assert said(store) == (START + 60 * minute, "lvs", 0.5)
+            store.maintain(START + 3 * HOUR)
+        assert store.append([Received(ahead, START + 180)]).result(20) == Appended(0, 1)
+        (series,) = store.window(ahead.taken_at - 60, ahead.taken_at, 60, group="lvs")
+        assert series.boots[0].time.tolist() == [ahead.taken_at]
 
     def test_the_usual_gap_stands_in_for_a_missing_interval(self, reopen: Reopen) -> None:
         store = reopen()

@@ -81,7 +81,7 @@ def test_an_unexpected_error_in_one_batch_spares_the_others(
     bad = store._writer.submit(broken)
     after = store.append([received(snapshot("b", START)), received(snapshot("a", START))])
     blocker.result(20)
-    with pytest.raises(StoreError, match="15 columns") as caught:
+    with pytest.raises(StoreError, match="16 columns") as caught:
         bad.result(20)
     assert isinstance(caught.value.__cause__, sqlite3.Error)
     assert 'db.execute("INSERT INTO nodes VALUES (1)")' in caplog.text
