@@ -14,6 +14,7 @@ SlabhoundError
 │   └── UnknownLayoutError  it refers to a layout that was never seen in full
 └── StoreError           the storage engine
     ├── StoreFullError   it can take nothing more for now
+    ├── StoreDamagedError   its file is not what it was
     └── TooManyNodesError   it takes no further node
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "SlabhoundError",
     "SlabinfoError",
     "SnapshotError",
+    "StoreDamagedError",
     "StoreError",
     "StoreFullError",
     "TooManyNodesError",
@@ -114,6 +116,10 @@ class StoreError(SlabhoundError):
 
 class StoreFullError(StoreError):
     """The store can take nothing more for now (disk full, read-only): senders keep what they have and come again."""
+
+
+class StoreDamagedError(StoreError):
+    """The store's file is not whole: no try is to mend it, its line says all, and a backup may be needed."""
 
 
 class TooManyNodesError(StoreError):

@@ -29,6 +29,9 @@ class Ready(BaseModel):
     nodes: int = Field(description="Nodes in the store, a count.")
     snapshots: int = Field(description="Exact snapshots in the store, a count.")
     bytes_on_disk: int = Field(description="Bytes the store takes on disk.")
+    problem: str | None = Field(
+        description="What is wrong all the same (maintenance that fails, damage), one line; null when nothing is."
+    )
 
 
 @health.get(
@@ -50,12 +53,12 @@ async def get_healthz() -> Response:
     },
 )
 async def get_readyz(parts: PartsDep) -> Response:
-    """503 with the reason while the store takes nothing."""
+    """503 with the reason while the store takes nothing; `problem` names what is wrong beside that."""
     status = await parts.read(parts.store.status)
     if not status.writable:
         raise Problem("store-full", status.problem or "the store is not writable", headers={"Retry-After": "30"})
-    ready = Ready(status="ok", nodes=status.nodes, snapshots=status.snapshots, bytes_on_disk=status.bytes_on_disk)
-    return json_response(as_json(ready))
+    figures = {"nodes": status.nodes, "snapshots": status.snapshots, "bytes_on_disk": status.bytes_on_disk}
+    return json_response(as_json(Ready(status="ok", problem=status.problem, **figures)))
 
 
 @metrics.get(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from common.errors import StoreError, StoreFullError
+from common.errors import StoreDamagedError, StoreError, StoreFullError
 
 __all__ = ["AT_FIRST", "ReaderPool", "connect", "disk_bytes", "lock_file", "plain_errors", "real_path", "translate"]
 
@@ -47,7 +47,10 @@ def translate(error: sqlite3.Error, path: Path | str) -> StoreError:
         advice = "make room or mend it; a running server then goes on by itself"
         return StoreFullError(f"store {path}: {_NO_ROOM.get(exact, _NO_ROOM[code])}: {advice}")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return StoreError(f"store {path}: {error}: not an SQLite file or damaged; name another or restore a backup")
+        says = f"store {path}: {error}: not an SQLite file or damaged; name another or restore a backup"
+        return StoreDamagedError(says)
+    if "no such table" in str(error):  # migrations made it
+        return StoreDamagedError(f"store {path}: {error}: it is gone; stop the server and restore a backup")
     return StoreError(f"store {path}: {error}")
 
 

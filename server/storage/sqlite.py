@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections import Counter
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from common.errors import SlabhoundError, StoreError
+from common.errors import SlabhoundError, StoreDamagedError, StoreError
 from common.snapshot import Caches
 from common.times import LATEST
 from server.assemble import assemble_nodes
@@ -34,6 +35,7 @@ from server.storage.writer import Writer
 
 __all__ = ["SqliteStore"]
 
+_log = logging.getLogger("slabhound.storage")
 _NODES_AT_ONCE = 64
 """Nodes of a window read together and in one transaction: short, so that the log can be copied in between."""
 
@@ -70,6 +72,8 @@ class SqliteStore:
         self._kept = Kept()
         self._maintenance = Maintenance(self._pool, self._writer, self._catalog, self._book, keep, self._damage)
         self._problem: str | None = None
+        self._broken: str | None = None
+        """Why the last append failed, where the file is damaged."""
         self._counters: Counter[str] = Counter()
         self._closed = False
 
@@ -110,11 +114,17 @@ class SqliteStore:
     def _count(self, future: Future[Appended]) -> None:
         if future.cancelled():  # the server is ending: nobody waits any more
             return
-        if future.exception() is None:
+        error = future.exception()
+        if error is None:
             self._counters["appended"] += future.result().stored
             self._counters["duplicates"] += future.result().duplicates
-        else:
-            self._counters["refused_batches"] += 1
+            self._broken = None
+            return
+        self._counters["refused_batches"] += 1
+        if isinstance(error, StoreDamagedError):
+            if self._broken is None:
+                _log.error("%s", error)
+            self._broken = str(error)
 
     def nodes(self) -> list[NodeState]:
         return self._catalog.states()
@@ -206,8 +216,8 @@ class SqliteStore:
             len(self._catalog.nodes),
             self._catalog.recent + self._catalog.sealed,
             disk_bytes(self._path),
-            self._writer.problem is None and not self._closed,
-            self._writer.problem or self._problem or self._damage.problem,
+            self._writer.problem is None and self._broken is None and not self._closed,
+            self._writer.problem or self._broken or self._problem or self._damage.problem,
             {**counters, "damaged_rows": self._damage.count},
         )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.errors import SlabhoundError, StoreError, StoreFullError
+from common.errors import SlabhoundError, StoreDamagedError, StoreError, StoreFullError
 from server.storage.catalog import Catalog, Changes
 from server.storage.connections import connect, translate
 
@@ -144,7 +144,7 @@ class Writer:
                 self._reopen()
         except (sqlite3.Error, StoreError) as again:
             plain = self._plain(again)
-        if isinstance(plain, StoreError):
+        if isinstance(plain, StoreError) and not isinstance(plain, StoreDamagedError):  # other work may need none of it
             if self.problem is None:  # said once; /readyz and /metrics go on saying it
                 _log.error("%s", plain, exc_info=None if isinstance(plain, StoreFullError) else plain)
             self.problem = str(plain)

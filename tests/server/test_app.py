@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import StoreError, StoreFullError
+from common.errors import StoreDamagedError, StoreError, StoreFullError
 from server.app import create_app
 from server.deps import Workers
 from server.settings import ServerSettings, default_store
@@ -30,7 +30,9 @@ def test_the_store_is_maintained_and_closed() -> None:
     assert set(store.maintained) == {NOW}
 
 
-@pytest.mark.parametrize("error", [StoreFullError("no room"), StoreError("no such table"), KeyError("a mistake")])
+@pytest.mark.parametrize(
+    "error", [StoreFullError("no room"), StoreDamagedError("torn"), StoreError("odd"), KeyError("a mistake")]
+)
 def test_maintenance_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     class Failing(MemoryStore):
         def maintain(self, now: float) -> None:
@@ -46,7 +48,7 @@ def test_maintenance_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptur
 
     asyncio.run(main())
     assert f"it is tried again: {error}" in caplog.text
-    assert ("Traceback" in caplog.text) == (not isinstance(error, StoreFullError))
+    assert ("Traceback" in caplog.text) == (not isinstance(error, (StoreFullError, StoreDamagedError)))
 
 
 def test_a_long_round_of_maintenance_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -121,7 +123,7 @@ def test_routes_in_metrics_are_few_whatever_is_asked_for() -> None:
 def test_ready_only_while_the_store_takes_snapshots() -> None:
     async def test(a: Aggregator) -> None:
         ready = await a.client.get("/readyz")
-        assert ready.json() == {"status": "ok", "nodes": 0, "snapshots": 0, "bytes_on_disk": 0}
+        assert ready.json() == {"status": "ok", "nodes": 0, "snapshots": 0, "bytes_on_disk": 0, "problem": None}
         a.store.problem = "the disk is full"
         problem = assert_problem(await a.client.get("/readyz"), "store-full")
         assert (problem["status"], problem["detail"]) == (503, "the disk is full")

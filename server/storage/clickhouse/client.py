@@ -29,6 +29,7 @@ _SETTINGS: dict[str, Any] = {
 _FULL = {243, 252, 164, 242, 319, 285}
 """NOT_ENOUGH_SPACE, TOO_MANY_PARTS, READONLY, TABLE_IS_READ_ONLY, UNKNOWN_STATUS_OF_INSERT, TOO_FEW_LIVE_REPLICAS."""
 _LOGIN = {192, 193, 194, 516}
+_UNKNOWN = {81: "no such database", 60: "a table is not there: restore it, or for an empty one"}
 _SECONDS = 60
 
 
@@ -99,8 +100,8 @@ class Client:
             return StoreFullError(f"store {self.target} takes nothing now: {said}")
         if code in _LOGIN:
             return TargetError(f"store {self.target}: user or password is wrong: see --store-password-file")
-        if code == 81:
-            return TargetError(f"store {self.target}: no such database: run slabhound server --store URL --init once")
+        if code in _UNKNOWN:
+            return TargetError(f"store {self.target}: {_UNKNOWN[code]}: run slabhound server --store URL --init once")
         return StoreError(f"store {self.target}: {said}")
 
     def ask(self, query: str) -> Answer:

@@ -49,6 +49,11 @@ def test_a_url_names_everything(tmp_path: Path) -> None:
         (279, TargetError, "a shard does not answer, so nothing is said of the rest: All connection tries failed"),
         (516, TargetError, "user or password is wrong: see --store-password-file"),
         (81, TargetError, "no such database: run slabhound server --store URL --init once"),
+        (
+            60,
+            TargetError,
+            "a table is not there: restore it, or for an empty one: run slabhound server",
+        ),
         (243, StoreFullError, " takes nothing now: All connection tries failed"),
         (47, StoreError, ": All connection tries failed"),
     ],

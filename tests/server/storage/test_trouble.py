@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import ConfigError, StoreError, StoreFullError
+from common.errors import ConfigError, StoreDamagedError, StoreError, StoreFullError
 from common.snapshot import layout_hash
 from server.storage import Retention, ingest, open_store
 from server.storage.catalog import Changes
@@ -302,4 +302,7 @@ def test_sqlite_errors_are_told_in_plain_words() -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
     assert isinstance(translate(error, "x.db"), StoreFullError)
+    error = sqlite3.OperationalError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    assert isinstance(translate(error, "x.db"), StoreDamagedError)
     assert str(translate(sqlite3.ProgrammingError("odd"), "x.db")) == "store x.db: odd"
