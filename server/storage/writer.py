@@ -60,6 +60,8 @@ class Writer:
         """Bytes of the log that lie there already and are written over, which costs less than growing."""
         self.problem: str | None = None
         """Why the last transaction failed; None when it did not."""
+        self._astray: StoreFullError | None = None
+        """Raised of all work once what is in memory does not follow the file: it would be written by what is not so."""
         self.counters: Counter[str] = Counter()
         self._threads = [
             threading.Thread(target=self._run, name="store-writer", daemon=True),
@@ -111,6 +113,10 @@ class Writer:
             self._watch_log(weight)
 
     def _transact(self, jobs: list[_Job]) -> None:
+        if self._astray is not None:
+            for job in jobs:
+                job.future.set_exception(self._astray)
+            return
         changes, done = Changes(self._catalog), []
         began = time.perf_counter()
         try:
@@ -125,7 +131,15 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             self._undo(error, [job for job in jobs if not job.future.done()])
             return
-        changes.publish()
+        try:
+            changes.publish()
+        except Exception:  # noqa: BLE001 - whatever it is, who waits must hear of it, and who comes
+            says = f"store {self._path}: a mistake of the server's own, see its log: start it anew; the file is whole"
+            _log.exception("%s", says)
+            self.problem, self._astray = says, StoreFullError(says)
+            for job, _ in done:  # it is on disk, and a duplicate when it comes again
+                job.future.set_exception(self._astray)
+            return
         if self.problem is not None:
             _log.warning("store %s takes snapshots again", self._path)
             self.problem = None

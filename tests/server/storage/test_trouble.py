@@ -90,6 +90,29 @@ def test_an_unexpected_error_in_one_batch_spares_the_others(
     assert store.status().problem is None
 
 
+def test_a_mistake_past_the_commit_ends_no_thread_and_loses_nothing(
+    store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent, blocked, go = [received(snapshot("a", START))], threading.Event(), threading.Event()
+    store._writer.submit(lambda _db, _changes: [event() for event in (blocked.set, lambda: go.wait(20))])
+    assert blocked.wait(20)
+    appended = store.append(sent)  # shares the commit with the next
+    store._writer.submit(lambda _db, changes: changes.after.append(lambda: sent.remove(sent[7])))
+    go.set()
+    for future in (appended, store.append(sent)):
+        with pytest.raises(StoreFullError, match="start it anew; the file is whole"):
+            future.result(20)
+    with pytest.raises(StoreFullError):
+        store.maintain(START)
+    assert not store.status().writable
+    assert "IndexError" in caplog.text
+    assert len(caplog.records) == 1
+    store.close()
+    again = open_store(f"sqlite:///{tmp_path}/store.db")
+    assert again.append(sent).result(20).duplicates == 1
+    again.close()
+
+
 def test_readers_are_not_blocked_and_see_whole_batches(store: SqliteStore) -> None:
     coming = history(3, steps=120)
     batches = [coming[i : i + 9] for i in range(0, len(coming), 9)]
