@@ -95,6 +95,17 @@ def test_kill_9_while_the_server_is_away_loses_nothing(kernel: Kernel, tmp_path:
         assert sent(server)[: len(kept)] == kept
 
 
+def test_kill_9_from_a_new_look_up_on_loses_nothing(kernel: Kernel, tmp_path: Path) -> None:
+    """A live connection proves dead: a look-up may take long, and what was in hand is on disk before it."""
+    script = Answer(), Answer(drop=True), Answer(hang=True)
+    with serve(*script) as server, running(command(kernel, tmp_path, server.url)) as process:
+        until(lambda: len(server.received) == len(script))
+        process.kill()
+        process.wait()
+        assert [request.connection for request in server.received] == [1, 1, 2]
+        assert [parse_time(s["taken_at"]) for s in spooled(tmp_path)] == sent(server)[2:]
+
+
 def test_once(kernel: Kernel, tmp_path: Path) -> None:
     with serve() as server:
         done = subprocess.run(

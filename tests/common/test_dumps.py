@@ -273,6 +273,21 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_a_sparse_member_is_left_alone(tmp_path: Path) -> None:
+    """What lies there is not its text: the holes are missing, and as many bytes of the next member would be read."""
+    text = slabinfo(1).encode()
+    with tarfile.open(tmp_path / "x.tar", mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, hole in (("n/1795388400", 512), ("n/1795388460", 0)):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            if hole:
+                member.pax_headers = {"GNU.sparse.map": f"0,{len(text)}", "GNU.sparse.size": f"{len(text) + hole}"}
+            archive.addfile(member, io.BytesIO(text))
+    tally = Tally()
+    assert facts(read(tmp_path / "x.tar", tally=tally)) == [("n", T + 60, 1)]
+    assert tally.reasons == []
+
+
 def test_an_archive_cannot_reach_outside(tmp_path: Path) -> None:
     outside = write(tmp_path, {"outside": slabinfo(666)}) / "outside"
     data = io.BytesIO()

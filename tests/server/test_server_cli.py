@@ -22,7 +22,7 @@ import pytest
 from common.cli import main
 from common.config import resolve
 from common.errors import ConfigError
-from server.cli import OPTIONS, settings_from
+from server.cli import OPTIONS, UNREAD_SECONDS, _listen, settings_from
 from server.storage.migrations import MIGRATIONS
 from tests.server.harness import assert_problem, wire
 
@@ -85,6 +85,15 @@ def test_it_may_hold_as_many_connections_as_the_machine_allows(tmp_path: Path) -
             assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_the_kernel_hangs_up_on_who_takes_nothing_of_an_answer() -> None:
+    with closing(_listen("127.0.0.1", 0)) as listener, closing(socket.create_connection(listener.getsockname())):
+        accepted, _ = listener.accept()
+        with closing(accepted):
+            milliseconds = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert milliseconds == UNREAD_SECONDS * 1000
 
 
 def test_ctrl_c_ends_it_in_order_too(tmp_path: Path) -> None:
