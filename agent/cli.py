@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from argparse import Namespace
 
 from common.config import Option
 from common.errors import ConfigError
 from common.names import MAX_GROUP, MAX_TEXT, NODE_RULE, is_node_name
+from common.server_url import server_url
 from common.sizes import parse_size
 from common.times import parse_duration
 
@@ -45,16 +45,8 @@ def parse_interval(text: str) -> float:
     return seconds
 
 
-def parse_server(text: str) -> str:
-    """An http or https URL. Raises ValueError."""
-    found = re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#@\s:\[\]]+)(:(?P<port>[0-9]{1,5}))?(/[^?#\s]*)?", text)
-    if not found or not 0 < int(found["port"] or 80) <= 65535:
-        raise ValueError(f"{text!r} is no server: write http://HOST:8080 (a token goes into --token-file)")
-    return text.rstrip("/")
-
-
 OPTIONS = (
-    Option(name="server", type=parse_server, metavar="URL", help="the aggregator, such as http://aggregator:8080"),
+    Option(name="server", type=server_url, metavar="URL", help="the aggregator, such as http://aggregator:8080"),
     Option(name="interval", type=parse_interval, default=60.0, metavar="60s", help="time between snapshots"),
     Option(name="group", type=parse_group, default="default", metavar="GROUP", help="nodes that ought to behave alike"),
     Option(name="node", type=parse_node, metavar="NAME", help="this node's name (default: its hostname)"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from agent.token import TokenFile
 from agent.transport import OneConnection
 from common import __version__
 from common.errors import ConfigError
+from common.problem_text import problem_text
 from common.retry_after import retry_after
 from common.times import format_time
 
@@ -27,6 +27,8 @@ UNKNOWN = 409
 """HTTP status: a layout is not known there, send the caches in full."""
 LONGEST_WAIT = 3600.0
 """Seconds: a Retry-After beyond is taken as this, lest a wrong one silence the node."""
+LONGEST_REASON = 300
+"""Characters of what a server says."""
 
 
 class Verdict(Enum):
@@ -134,7 +136,7 @@ class Pusher:
         status = answer.status_code
         if status == 201:
             return Outcome(Verdict.STORED, status=status)
-        reason = f"{status} {_detail(answer)}".strip()
+        reason = f"{status} {problem_text(answer.content, answer.reason_phrase)[:LONGEST_REASON]}".strip()
         if status == 413:
             return Outcome(Verdict.TOO_LARGE, reason, status)
         if status in {400, 422}:
@@ -148,16 +150,3 @@ class Pusher:
 
     def close(self) -> None:
         self._client.close()
-
-
-def _detail(answer: httpx.Response) -> str:
-    """What a problem document says, on one line; the standard phrase for anything else."""
-    try:
-        problem = json.loads(answer.content)
-        detail = str(problem.get("detail") or problem.get("title") or answer.reason_phrase)
-        for error in list(problem.get("errors") or ())[:1]:
-            if str(error.get("detail")) not in detail:
-                detail += f" ({error.get('pointer')}: {error.get('detail')})"
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        detail = answer.reason_phrase
-    return " ".join(detail.split())[:300]

@@ -20,10 +20,10 @@ from typing import Any
 
 from common.commands import report
 from common.commands.client import Client
-from common.commands.options import server_url
 from common.commands.upload import Uploader
 from common.config import Option
 from common.errors import ConfigError, ServerError
+from common.server_url import server_url
 from common.snapshot import Snapshot
 from common.terminal.progress import Progress
 from common.terminal.screen import Screen

@@ -12,8 +12,9 @@ import httpx
 
 from common import __version__
 from common.errors import ConfigError, ServerError
+from common.problem_text import problem_text
 
-__all__ = ["Client", "path_segment", "problem_text"]
+__all__ = ["Client", "path_segment"]
 
 _PAGE = 1000
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -30,7 +31,7 @@ def path_segment(text: str) -> str:
 
 
 class Client:
-    """One connection to `server` (an address without a slash at its end)."""
+    """One connection to `server` (an address without a slash at its end). Raises ConfigError."""
 
     def __init__(
         self, server: str, token_file: str | None = None, *, transport: httpx.BaseTransport | None = None
@@ -39,14 +40,17 @@ class Client:
         headers = {"User-Agent": f"slabhound/{__version__}", "Accept": "application/json"}
         if token_file:
             headers["Authorization"] = f"Bearer {_token(token_file)}"
-        self._http = httpx.Client(
-            base_url=server,
-            headers=headers,
-            timeout=_TIMEOUT,
-            transport=transport,
-            verify=server.startswith("https:"),  # without TLS, no certificates need loading
-            trust_env=urlsplit(server).hostname not in _HERE,  # a proxy cannot reach this machine's own server
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=server,
+                headers=headers,
+                timeout=_TIMEOUT,
+                transport=transport,
+                verify=server.startswith("https:"),  # without TLS, no certificates need loading
+                trust_env=urlsplit(server).hostname not in _HERE,  # a proxy cannot reach this machine's own server
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ConfigError(f"--server {server}: {error}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +87,8 @@ class Client:
     def refusal(self, response: httpx.Response) -> ServerError:
         """What a status of 400 or more says, for the user."""
         hint = "; give a token with --token-file" if response.status_code in {401, 403} else _hint(response)
-        return ServerError(f"{self._server} answered {response.status_code}: {problem_text(response)}{hint}")
+        said = problem_text(response.content, response.reason_phrase or "no reason given")
+        return ServerError(f"{self._server} answered {response.status_code}: {said}{hint}")
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -95,7 +100,7 @@ class Client:
             ) from None
         except httpx.TimeoutException:
             raise ServerError(f"{self._server} did not answer in time: try again, or a shorter --window") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last of a host that can be no name
             raise ServerError(f"{self._server}: {_plain(error)}") from None
 
     def _checked(self, response: httpx.Response) -> httpx.Response:
@@ -117,23 +122,6 @@ def _hint(response: httpx.Response) -> str:
         return _HINTS.get(response.json()["type"], "")
     except (ValueError, KeyError, TypeError):
         return ""
-
-
-def problem_text(response: httpx.Response) -> str:
-    """The sentence of a problem+json answer (RFC 9457), else the status's own phrase."""
-    try:
-        problem = response.json()
-        text = problem.get("detail") or problem["title"]
-        errors = problem.get("errors") or []
-    except (ValueError, KeyError, AttributeError):
-        return response.reason_phrase or "no reason given"
-    told = [
-        f"{e.get('pointer', '')}: {e.get('detail', '')}"
-        for e in errors[:3]
-        if isinstance(e, dict) and str(e.get("detail")) not in str(text)  # most often the sentence names the first
-    ]
-    more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
-    return " ".join("; ".join([str(text), *told, *more]).split())
 
 
 def _plain(error: Exception) -> str:

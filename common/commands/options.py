@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from common.config import Option
+from common.server_url import server_url
 from common.times import format_duration, format_time, parse_duration, parse_time
 
-__all__ = ["AT", "GROUP", "JSON", "PATHS_HELP", "SERVER", "TOKEN_FILE", "WINDOW", "server_url", "window_or_all"]
-
-
-def server_url(text: str) -> str:
-    """The aggregator's address without a slash at its end. Raises ValueError."""
-    if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", text):
-        raise ValueError(f"{text!r} is no address of a server: write http://HOST:8080")
-    return text.rstrip("/")
+__all__ = ["AT", "GROUP", "JSON", "PATHS_HELP", "SERVER", "TOKEN_FILE", "WINDOW", "window_or_all"]
 
 
 def _window(text: str) -> str:

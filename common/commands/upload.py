@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from common.commands.client import Client, problem_text
+from common.commands.client import Client
 from common.errors import ServerError
+from common.problem_text import problem_text
 from common.retry_after import retry_after
 from common.snapshot import Snapshot, to_wire
 
@@ -153,9 +154,8 @@ def _bad(batch: list[_Named], response: httpx.Response) -> set[int]:
 
 def _reason(response: httpx.Response) -> str:
     """Why a snapshot that was sent alone is refused, as `analyze` would say it."""
-    return re.sub(
-        r"(^|; )/0((?:/\S*)?: )", lambda found: found[1] + found[2].removeprefix(": "), problem_text(response)
-    )
+    text = problem_text(response.content, response.reason_phrase)
+    return re.sub(r"(^|; )/0((?:/\S*)?: )", lambda found: found[1] + found[2].removeprefix(": "), text)
 
 
 def _name(line: bytes) -> str:

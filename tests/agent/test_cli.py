@@ -15,7 +15,6 @@ from agent.cli import (
     parse_interval,
     parse_label,
     parse_node,
-    parse_server,
     run,
 )
 from agent.spool import DiskSpool, MemorySpool
@@ -25,21 +24,6 @@ from common.errors import ConfigError
 def options(**given: object) -> Namespace:
     """What the command line hands over."""
     return Namespace(**{option.attribute: option.default for option in OPTIONS} | given)
-
-
-@pytest.mark.parametrize(
-    "text", ["http://h", "https://h.example:8443", "http://[::1]:8080", "http://h/slabs", "http://192.0.2.7:8080/"]
-)
-def test_servers(text: str) -> None:
-    assert parse_server(text) == text.rstrip("/")
-
-
-@pytest.mark.parametrize(
-    "text", ["h:8080", "ftp://h", "http://", "http://u:p@h", "http://h/?a=1", "http://h:port", "http://h:99999", ""]
-)
-def test_no_servers(text: str) -> None:
-    with pytest.raises(ValueError, match="is no server: write http://HOST:8080"):
-        parse_server(text)
 
 
 def test_labels() -> None:

@@ -83,7 +83,7 @@ def test_what_is_not_tried_again_as_it_is(status: int, verdict: Verdict) -> None
 def test_the_reason_is_the_problem_document_on_one_line() -> None:
     body = {"title": "Bad", "detail": "breaks\nthe format", "errors": [{"pointer": "/caches/name", "detail": "short"}]}
     outcome, _ = pushed(Answer(422, body=body))
-    assert outcome.reason == "422 breaks the format (/caches/name: short)"
+    assert outcome.reason == "422 breaks the format; /caches/name: short"
     said = {**body, "detail": "/caches/name: short (and 1 more)"}
     assert pushed(Answer(422, body=said))[0].reason == "422 /caches/name: short (and 1 more)"
 

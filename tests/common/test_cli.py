@@ -53,7 +53,10 @@ def test_version() -> None:
         (["--config"], "slabhound: --config needs a file (usage: slabhound [--config FILE] COMMAND ...)\n"),
         (["nodes", "--nope"], "slabhound: unrecognized arguments: --nope (see: slabhound nodes --help)\n"),
         (["nodes", "--server"], "slabhound: argument --server: expected one argument (see: slabhound nodes --help)\n"),
-        (["nodes", "--server", "x"], "slabhound: --server: 'x' is no address of a server: write http://HOST:8080\n"),
+        (
+            ["nodes", "--server", "x"],
+            "slabhound: --server: 'x' is no server: write http://HOST:8080 (a token goes into --token-file)\n",
+        ),
         (["report", "--window", "x"], "slabhound: --window: 'x' is no duration: write 90s, 30m, 24h or 7d\n"),
         (
             ["--config", "/none", "nodes"],

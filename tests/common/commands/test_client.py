@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from common.commands.client import Client
-from common.commands.options import server_url
 from common.errors import ConfigError, ServerError
 from tests.common.commands.fake import SERVER, FakeServer
 
@@ -47,6 +46,7 @@ def test_nobody_listens() -> None:
         (problem(401), f"{SERVER} answered 401: Bad; give a token with --token-file"),
         (problem(403, detail="not yours"), f"{SERVER} answered 403: not yours; give a token with --token-file"),
         (httpx.Response(502, text="<html>"), f"{SERVER} answered 502: Bad Gateway"),
+        (problem(422, detail="no", errors=3), f"{SERVER} answered 422: no"),
         (httpx.Response(404, json=["odd"]), f"{SERVER} answered 404: Not Found"),
         (
             problem(422, detail="no", errors=[{"pointer": f"/{i}", "detail": "bad"} for i in range(5)]),
@@ -95,15 +95,10 @@ def test_a_bad_token_file(tmp_path: Path, content: bytes, said: str) -> None:
         ask({}, str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize("text", ["lvs:8080", "ftp://x", "http://", "http://a b", "http://x/?a=1"])
-def test_addresses_that_are_none(text: str) -> None:
-    with pytest.raises(ValueError, match="write http://HOST:8080"):
-        server_url(text)
-
-
-def test_addresses() -> None:
-    assert server_url("http://[::1]:8080/") == "http://[::1]:8080"
-    assert server_url("https://x.example/slabhound/") == "https://x.example/slabhound"
+@pytest.mark.parametrize("server", ["http://xn--a", "http://ä..b:8080", "http://a..b"])
+def test_a_host_that_can_be_no_name(server: str) -> None:
+    with pytest.raises((ConfigError, ServerError), match=server), Client(server) as client:
+        client.get("/nodes")
 
 
 def test_a_refused_connection_is_told_without_its_number() -> None:
