@@ -46,15 +46,16 @@ def company(one: Fit, column: int, usual: Floats, *, straight: bool = False) -> 
     return np.asarray((alike >= (CLOSELY if straight else LIKENESS)) & ~same)
 
 
-def alongside(one: Fit, column: int) -> int:
-    """How many other caches of the node grew along this one's curve by a like share of their level or more, in all.
+def alongside(one: Fit, column: int) -> frozenset[str]:
+    """Which other caches of the node grew along this one's curve by a like share of their level or more, in all.
 
     For caches that many nodes show growing: which of the others belong to a leak of all nodes is not told.
     """
     usual = np.zeros(len(one.first))
     rises = _rises(one, usual, _share(one, column, usual))
     rises[column] = False
-    return int((_likeness(one, rises, one.cells().allocated[:, column]) >= LIKENESS).sum())
+    along = _likeness(one, rises, one.cells().allocated[:, column]) >= LIKENESS
+    return frozenset(one.track.names[place] for place in np.flatnonzero(along))
 
 
 def usual_company(one: Fit, column: int, usual: Floats, peers: Sequence[Fit], *, straight: bool = False) -> float:

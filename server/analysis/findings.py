@@ -31,6 +31,8 @@ UNLIKE = 3.0
 """A lockstep cache grows by so many times the fastest that it moves on any of MOST_PEERS peers."""
 
 FEWEST_CELLS = 4
+GIVEN_BACK = 0.5
+"""Of what was allocated before a restart above its least, so much must go with it for a rise to begin there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +175,10 @@ def _onset(part: Track, cache: str) -> tuple[float, bool, float] | None:
     t, y = part.time[kept], part.allocated[kept, column]
     if len(t) < FEWEST_CELLS:
         return None
-    anew = leaks_again(y)
-    anew = anew if len(t) - anew >= FEWEST_CELLS else 0
+    anew = leaks_again(part.active[kept, column])
+    # Where its slabs were kept, what fell is load beside the leak.
+    given_back = anew and float(y[anew:].min()) < float(y[:anew].min()) + GIVEN_BACK * float(np.ptp(y[:anew]))
+    anew = anew if given_back and len(t) - anew >= FEWEST_CELLS else 0
     k = anew + onset(t[anew:], y[anew:])
     return float(t[k]), k == 0, float(np.median(y[anew : k + 1])) if k else float(y[0])
 

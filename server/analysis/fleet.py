@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ HARMLESS = frozenset({"peers", "material"})
 
 def _own_score(sign: Sign) -> float:
     noise = math.hypot(sign.lone_error, sign.own_wander)
-    doubt = 1.0 + COMPANY_WEIGHT * sign.alongside  # what many caches do is the load's
+    doubt = 1.0 + COMPANY_WEIGHT * len(sign.alongside)  # what many caches do is the load's
     return (sign.lone_growth - sign.together) / noise / doubt if noise > 0 else 0.0
 
 
@@ -113,8 +113,7 @@ def fleet_findings(
         if np.median([sign.rate - material_rate(sign.track, settings) for sign in grew]) < 0.0:
             continue
         found = _finding(cache, grew, listed, past, end, score, q)
-        many = bool(np.median([sign.alongside for sign in grew]) >= MANY_MORE)
-        failed = failed_by_all(grew, past, many=many)
+        failed = failed_by_all(grew, past, many=_shared(grew) >= MANY_MORE)
         # What is only watched must not hide a node that leaks beyond what all do.
         leaking = found_alone[cache] if failed else set()
         covered.update((node, cache) for node in nodes if node not in leaking)
@@ -134,6 +133,12 @@ def failed_by_all(signs: Sequence[Sign], past: Past, *, many: bool) -> tuple[str
     bent = np.median([past.bent(sign.track.node, sign.track.boot, sign.cache) for sign in asked]) > 1.0
     short = any(sign.short for sign in signs)
     return tuple(name for name, failed in (("bends", bent), ("load", short and many)) if failed)
+
+
+def _shared(signs: Sequence[Sign]) -> int:
+    """How many caches rise along with one on most of its nodes: chance lets others do so on each node."""
+    counts = Counter(name for sign in signs for name in sign.alongside)
+    return sum(2 * count > len(signs) for count in counts.values())
 
 
 def _finding(cache: str, signs: Sequence[Sign], listed: int, past: Past, end: float, score: float, q: float) -> Finding:

@@ -18,6 +18,7 @@ from server.analysis.notes import notes_for
 from server.analysis.opened import opened
 from server.analysis.panel import make_panel
 from server.analysis.past import Past
+from server.analysis.routine import without_routine
 from server.analysis.scan import Scan, scan
 from server.analysis.sentence import span_text
 from server.analysis.steady import Alone, verdict
@@ -67,26 +68,24 @@ def judge(
     empty = {one.group for one in judged.groups if not one.series}
     begins = sorted((name, first) for name, first in judged.begins.items() if name not in empty)
     begun = [_begin_note(name, first, start, end) for name, first in begins]
-    judged = _confirmed(replace(judged, notes=(*judged.notes, *begun)), alone or fresh)
+    judged = _confirmed(replace(judged, notes=(*judged.notes, *begun)), source, alone or fresh)
     if end - start <= LAST_DAY:
         return judged
     day = judge_alone(source, start=end - LAST_DAY, end=end, group=group, settings=settings, noted=False)
-    judged = with_last_day(
-        judged, _confirmed(day, alone or fresh), lambda row: passes_its_past(source, row, start, end)
-    )
+    day = _confirmed(day, source, alone or fresh)
+    judged = with_last_day(judged, day, lambda row: passes_its_past(source, row, start, end))
     return replace(judged, findings=_ranked(judged.findings))
 
 
-def _confirmed(judged: Judgement, alone: Alone) -> Judgement:
-    """The judgement with what is held as a finding, and without what is not one yet (see steady.verdict)."""
+def _confirmed(judged: Judgement, source: Source, alone: Alone) -> Judgement:
+    """The judgement with what is held as a finding, and without what is not one yet (see steady.verdict) or routine."""
     said = verdict(judged, alone)
-    if not said.held and not said.new:
-        return judged
     findings = [row for number, row in enumerate(judged.findings) if number not in said.new]
     watch = [row for number, row in enumerate(judged.watch) if number not in said.held]
     findings += [_with(judged.watch[number], held_from=format_time(at)) for number, at in said.held.items()]
     watch += [_with(judged.findings[number], not_passed="confirmed") for number in said.new]
-    return replace(judged, findings=_ranked(findings), watch=_ranked(watch))
+    judged = without_routine(replace(judged, findings=tuple(findings), watch=tuple(watch)), source)
+    return replace(judged, findings=_ranked(judged.findings), watch=_ranked(judged.watch))
 
 
 def _with(row: Finding, **evidence: str) -> Finding:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from server.analysis.factors import Moving
 from server.analysis.follow import by_load, node_load
 from server.analysis.medians import middle
-from server.analysis.shape import slackens
+from server.analysis.shape import leaks_again, slackens
 from server.analysis.shared import Block, Shared
 from server.analysis.tracks import Track
 from server.analysis.trend import quantum
@@ -53,6 +53,7 @@ class Past:
         self._moving: dict[int, Moving] = {}
         self._steps: dict[str, dict[str, float]] = {}
         self._bent: dict[tuple[str, str, str], float] = {}
+        self._again: dict[tuple[str, str, str], float | None] = {}
         self._names = {name: k for k, name in enumerate(sorted({name for track in tracks for name in track.names}))}
         self._row = {id(track): row for row, track in enumerate(tracks)}
         self._width = width
@@ -176,6 +177,23 @@ class Past:
             column = tracks[0].index[cache] if tracks else 0
             self._bent[key] = bends(tracks[0], column, self._column(tracks[0], column)) if tracks else 0.0
         return self._bent[key]
+
+    def again(self, node: str, boot: str, cache: str) -> float | None:
+        """Since when (epoch seconds) a leak runs again that a restart gave back; None if it is no such.
+
+        By the objects in use, in bytes: their slabs may be given back one by one.
+        """
+        key = (node, boot, cache)
+        if key not in self._again:
+            self._again[key] = None
+            for track in self._nodes.get(node, ()):
+                if track.boot == boot and cache in track.index:
+                    y = track.active[:, track.index[cache]]
+                    known = np.isfinite(y)
+                    if anew := leaks_again(y[known]):
+                        self._again[key] = float(track.time[known][anew])
+                    break
+        return self._again[key]
 
     def alike(self, names: tuple[str, ...], column: int, peers: Sequence[tuple[str, str]]) -> Floats:
         """How much each of `names` moves with the one at `column` on these peers (node, boot): mean correlation."""

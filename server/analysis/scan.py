@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.times import format_time
 from server.analysis.bench import Bench, Compared
 from server.analysis.candidates import LEAST_SCORE, Candidates, candidates_of
 from server.analysis.company import WORK, alongside, company, usual_company
@@ -216,26 +217,33 @@ class _Signs:
             excess,
             score,
             short,
-            alongside(one, column) if always else 0,
+            alongside(one, column) if always else frozenset(),
             _firm(one, company(one, column, np.zeros(len(track.names)))) if always else 0,
             dayless,
             float(weighed.beside[k]),
             evidence=evidence,
         )
-        sign.failed = self._failed(sign, one, column, straight=straight, busy=busy >= WORK)
+        again = self._past.again(track.node, track.boot, cache) if weighed.again[k] else None
+        if again is not None:
+            evidence["restarted"] = format_time(again)
+        sign.failed = self._failed(sign, one, column, straight=straight, again=again, busy=busy >= WORK)
         return sign
 
-    def _failed(self, sign: Sign, one: Fit, column: int, *, straight: bool, busy: bool) -> tuple[str, ...]:
-        """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth."""
+    def _failed(
+        self, sign: Sign, one: Fit, column: int, *, straight: bool, again: float | None, busy: bool
+    ) -> tuple[str, ...]:
+        """The gates that a sign does not pass; of weak ones only where they may count for the fleet's growth.
+
+        `again`: since when it runs again after a restart (see past.Past.again), if it does.
+        """
         if sign.score < LEAST_SCORE and not self._span.of_all:
             return ("score",)
         if self._span.hasty and not _plain(sign):
             return ("moment",)
         growth, after = sign.growth, float(one.last[column])
         key = (sign.track.node, sign.track.boot, sign.cache)
-        new = self._span.whole or (
-            straight and one.length >= DAY
-        )  # load that comes round again is not straight for days
+        # Load that comes round again is not straight for days, and does not fall at once.
+        new = self._span.whole or again is not None or (straight and one.length >= DAY)
         before = None if new else self._past.highest(*key, self._span.start)
         lazy = sign.facts.reclaimable and kept_late(sign.cache, after)
         gates = {
@@ -252,9 +260,7 @@ class _Signs:
         if not self._span.whole:
             earlier = self._past.rise_before(*key, self._span.start, one.length)
             t, y = self._past.series(*key)
-            anew = restarted(y)
-            levelled = len(y) > 0 and levels_off(t[anew:], y[anew:], rests=False)
-            gates["slowing"] = earlier > MOST_SLOWER * growth or levelled
+            gates["slowing"] = earlier > MOST_SLOWER * growth or _levelled(t, y, again)
         if self._span.ended:
             t, y = self._past.series(*key)
             gates["given back"] = not len(y) or float(np.median(y[-max(len(y) // 4, 2) :])) < after - 0.3 * growth
@@ -317,6 +323,14 @@ class _Signs:
             grown = medians(self._surveyed.relative[np.ix_(self._bench.peers[chosen], columns)].T)
             self._usual[key] = np.fmax(grown, 0.0)
         return self._usual[key]
+
+
+def _levelled(t: Floats, y: Floats, again: float | None) -> bool:
+    """Whether a rise of y [K] at t [K] that goes on slowed on the way, anew from a restart on, and from its least."""
+    anew = restarted(y) if again is None else int(np.searchsorted(t, again))
+    if again is not None and anew < len(y):
+        anew += int(np.argmin(y[anew:]))
+    return anew < len(y) and levels_off(t[anew:], y[anew:], rests=False)
 
 
 def _firm(one: Fit, caches: Bools) -> int:

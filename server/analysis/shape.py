@@ -27,8 +27,9 @@ standard error so much counts against a rise that is an hour old and can be look
 counts for the rise."""
 AT_ONCE, LITTLE = 0.6, 0.25
 """See restarted."""
-FEWEST_AGAIN, NEARLY = 3, 0.1
-"""See leaks_again: cells before the restart, and how near to the least, of all that was held."""
+FEWEST_AGAIN, LATE_CELLS, AS_FAST, NEARLY = 3, 8, 0.2, 0.1
+"""See leaks_again: cells that tell what was before the restart, the most that are asked, how fast they rose beside
+those after it (noise at rest does so by a few percent), and how near to the least, of all that was held."""
 MOST, FLAT, VERY_FLAT = 0.55, 0.35, 0.6
 """Stairs: least share of the rise in a third of the increments, and of the increments that are next to nothing; beyond
 the last also stairs of a slab or two."""
@@ -162,20 +163,26 @@ def restarted(y: Floats) -> int:
 def leaks_again(y: Floats) -> int:
     """The cell of y [K] from which a leak runs again that a restart gave back; 0 if it is no such.
 
-    It fell once so deep (see `restarted`), to about the least it had held, and rose before and at once after that: what
-    filled up rests before it is given back, and a job gives back again and again, or waits for its next turn.
+    It fell once so deep (see `restarted`), to about the least it had held, and rose before, where that is known, and at
+    once after that: what filled up rests before it is given back, and a job gives back again and again, or waits for
+    its next turn.
     """
     anew = restarted(y)
     before, since = y[: max(anew - 1, 0)], y[anew:]
     quarter = len(since) // 4
-    if len(before) < FEWEST_AGAIN or not quarter:
+    if not len(before) or not quarter:
         return 0
-    least, held = float(before.min()), float(np.ptp(before))
+    least, held = float(before.min()), float(before.max() - min(before.min(), since.min()))
     fell = y[:-1] - y[1:] > LITTLE * held
     once = not (fell[: anew - 2].any() or fell[anew:].any())
     at_once = since[quarter] - since[0] > AT_ONCE * quarter / len(since) * np.ptp(since)
-    rose = before[-1] > before[-FEWEST_AGAIN] and at_once
-    return anew if once and rose and float(since.min()) <= least + NEARLY * held else 0
+    rose = len(before) < FEWEST_AGAIN or _pace(before[-LATE_CELLS:]) > AS_FAST * _pace(since)
+    return anew if once and rose and at_once and float(since.min()) <= least + NEARLY * held else 0
+
+
+def _pace(y: Floats) -> float:
+    """By how much y [K] rises from cell to cell."""
+    return float(theil_sen(np.arange(len(y), dtype=np.float64), y[:, None])[0])
 
 
 def levels_off(t: Floats, y: Floats, *, rests: bool = True) -> bool:

@@ -94,8 +94,8 @@ class Sign:
     """Excess over the root of the summed squares of own error, peers' spread and wander; less where it has company."""
     short: bool
     """Whether the span holds no whole day."""
-    alongside: int = 0
-    """How many other caches of the node rose along with it, also those that the peers' did too. Known of caches that
+    alongside: frozenset[str] = frozenset()
+    """Which other caches of the node rose along with it, also those that the peers' did too. Known of caches that
     many nodes show growing."""
     at_work: int = 0
     """Of those, what the kernel cannot shrink and one leak's lockstep caches do not explain (see company)."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from server.analysis.routine import looks_back
 from server.analysis.trend import is_straight
 from server.analysis.types import Finding, Judgement
 from server.analysis.windows import BRIEF, DAY, SOME_HOURS, opening
@@ -46,8 +47,8 @@ def instants(start: float, end: float) -> tuple[float, ...]:
 
 def reach(start: float, end: float) -> float:
     """From when on data may decide what a report from `start` to `end` says."""
-    earliest = min(instants(start, end))
-    return opening(earliest - (end - start), earliest)
+    earliest, before = min(instants(start, end)), looks_back(start, end)
+    return min(opening(earliest - (end - start), earliest), opening(before, start))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ __all__ = [
     "fit",
     "floor_rise",
     "floors",
+    "is_line",
     "is_straight",
     "quantum",
     "spread_of",
@@ -225,7 +226,12 @@ def is_straight(length: float, growth: float, error: float, slab: float, largest
     there is no telling, as the day's load itself is straight for hours.
     """
     told = 0.0 < length < BRIEF or length >= DAY
-    return told and growth >= max(STRAIGHT * error, MANY * slab) and largest <= EVENLY
+    return told and is_line(growth, error, slab, largest)
+
+
+def is_line(growth: float, error: float, slab: float, largest: float) -> bool:
+    """The same of any length."""
+    return growth >= max(STRAIGHT * error, MANY * slab) and largest <= EVENLY
 
 
 def steps(t: Floats, y: Floats, blocks: int) -> Steps:

@@ -13,9 +13,8 @@ from server.analysis.factors import companion_effect
 from server.analysis.in_use import beside_peers
 from server.analysis.past import MOST_PEERS as MOST_COMPANIONS
 from server.analysis.past import Past
-from server.analysis.shape import leaks_again
 from server.analysis.survey import Survey
-from server.analysis.trend import is_straight
+from server.analysis.trend import is_line
 from server.analysis.windows import DAY
 
 __all__ = ["Scales", "Weighed"]
@@ -48,6 +47,8 @@ class Weighed:
     """[S] whether the span holds no whole day."""
     likely: Bools
     """[S] whether the score can be LEAST_SCORE; where not, companions have not been asked."""
+    again: Bools
+    """[S] whether it runs again in a straight line after a restart, so that earlier levels do not count."""
 
 
 class Scales:
@@ -81,7 +82,9 @@ class Scales:
         noise = np.sqrt(error**2 + moves**2 + slab**2)
         likely = trend.growth - compared.removed - expected >= LEAST_SCORE * noise
         # What it fell by here only makes for more noise.
-        own_wander = self._fallen(candidates, short & (likely | always) & ~self._again(candidates))
+        asked = short & (likely | always)
+        again = self._again(candidates, asked)
+        own_wander = self._fallen(candidates, asked & ~again)
         wander = np.maximum(wander, own_wander)
         noise = np.sqrt(error**2 + np.maximum(moves, own_wander) ** 2 + slab**2)
         likely = trend.growth - compared.removed - expected >= LEAST_SCORE * noise
@@ -98,18 +101,23 @@ class Scales:
             own, median, spread = beside_peers(self._surveyed, self._bench, candidates.take(at), compared.take(at))
             uncertain = np.sqrt(own.error**2 + spread**2 + slab[at] ** 2)
             beside[at] = (own.growth - removed[at] - np.maximum(median, 0.0)) / uncertain
-        return Weighed(removed, together, wander, own_wander, noise, excess, excess / noise, beside, short, likely)
+        return Weighed(
+            removed, together, wander, own_wander, noise, excess, excess / noise, beside, short, likely, again
+        )
 
-    def _again(self, candidates: Candidates) -> Bools:
-        """[S] which rise in a straight line for a day and more after a restart: what that gave back is no wander."""
+    def _again(self, candidates: Candidates, asked: Bools) -> Bools:
+        """[S] which rise in a straight line after a restart, of those asked: what that gave back is no wander.
+
+        For a day and more, the restart within it, or over a part that begins after it.
+        """
         panel, measures, trend = self._surveyed.panel, candidates.measures, candidates.trend
         length, again = self._surveyed.length[candidates.rows], np.zeros(len(candidates.rows), dtype=np.bool_)
-        for k in np.flatnonzero(length >= DAY).tolist():
+        for k in np.flatnonzero(asked).tolist():
             slab, largest = float(measures["slab"][k]), float(measures["largest_step"][k])
-            if is_straight(float(length[k]), float(trend.growth[k]), float(trend.error[k]), slab, largest):
+            if is_line(float(trend.growth[k]), float(trend.error[k]), slab, largest):
                 track = panel.tracks[candidates.rows[k]]
-                _, y = self._past.series(track.node, track.boot, panel.names[candidates.columns[k]])
-                again[k] = leaks_again(y) > 0
+                since = self._past.again(track.node, track.boot, panel.names[candidates.columns[k]])
+                again[k] = since is not None and (length[k] >= DAY or since <= self._span.start)
         return again
 
     def _short(self, length: Floats) -> Bools:

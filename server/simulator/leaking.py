@@ -104,6 +104,13 @@ def _over_reboot(terms: Terms) -> Scenario:
     return _scenario("over-reboot", terms, nodes, leak, reboot_hours=at)
 
 
+def _restarted(terms: Terms) -> Scenario:
+    nodes = like_nodes(terms)
+    again = terms.hours * float(generator(terms.seed, "restart").uniform(0.2, 0.5))
+    leak = Leak((_victim(terms, nodes),), _pick(terms, QUIET), _rate(terms, 0.8, 5), restart=again)
+    return _scenario("restarted", terms, nodes, leak, reboot_hours=again)
+
+
 def _on_two(terms: Terms) -> Scenario:
     nodes = like_nodes(terms)
     start = int(generator(terms.seed, "victim").integers(len(nodes) - 1))
@@ -171,6 +178,7 @@ LEAKING: tuple[Family, ...] = (
     Family("accelerating", "ever faster", True, False, partial(_plain, family="accelerating", shape="accelerating")),
     Family("two-hours-ago", "started two hours before the end", True, False, _two_hours_ago, least_hours=6),
     Family("over-reboot", "goes on after a reboot", True, False, _over_reboot),
+    Family("restarted", "given back by a restart, and goes on", True, True, _restarted),
     Family("on-two", "on two nodes at once", True, False, _on_two),
     Family("on-half", "on the half of the nodes that runs a newer kernel", True, True, _on_half),
     Family("stopped", "ended by itself; the memory is still gone", True, True, _stopped),

@@ -36,6 +36,9 @@ def lost_objects(  # noqa: PLR0913 - its one caller names every argument
             expected = expected * load / max(float(load.mean()), 1e-9)
     lost = np.cumsum(rng.poisson(np.maximum(expected, 0.0))).astype(np.float64)
     lost += float(rng.poisson(before))
+    if leak.restart is not None:
+        again = int(np.searchsorted(time, start + leak.restart * HOUR))
+        lost[again:] -= lost[again - 1] if again else 0.0
     return lost
 
 

@@ -132,3 +132,5 @@ class Leak:
     """`stairs`: hours between two runs of the job that leaks."""
     also: tuple[tuple[str, float], ...] = ()
     """(cache, objects lost there for each one of the first): lockstep."""
+    restart: float | None = None
+    """Hour at which who loses them is restarted, which gives back all that was lost until then."""

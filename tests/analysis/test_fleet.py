@@ -83,6 +83,31 @@ def test_more_requests_for_all_nodes_are_no_leak_of_the_fleet(hours: float, inte
             assert {one.evidence["not_passed"] for one in said.watch if one.kind == "fleet"} == {"load"}
 
 
+def test_what_rises_along_on_each_node_by_chance_is_not_the_load_of_all() -> None:
+    nodes = fleet(6, hours=0.25, interval=8.0, caches=60)
+    for number, node in enumerate(nodes):
+        passed, rng = (node.time - START) / 900, np.random.default_rng([9, number])
+        others = {
+            f"other-{index}": MIB * (1 + 0.3 * (index % 6 == number) * passed + 0.01 * rng.standard_normal(len(passed)))
+            for index in range(36)
+        }
+        node.caches = {**node.caches, **others, "constant-0": node.caches["constant-0"] + 0.8 * MIB * passed}
+    said = judge(ArraySource(nodes), start=START, end=START + 900, group=None, settings=AnalysisSettings())
+    assert [one.cache for one in said.findings if one.kind == "fleet"] == ["constant-0"]
+
+
+@pytest.mark.parametrize("count", [2, 4, 6])
+def test_half_of_the_nodes_being_busier_does_not_hide_a_leak_of_all(count: int) -> None:
+    nodes = fleet(count, hours=HOURS, caches=60)
+    for number, node in enumerate(nodes):
+        passed, rng = (node.time - START) / (HOURS * 3600), np.random.default_rng([10, number])
+        busy = {f"other-{k}": 2 * MIB * (1 + 6 * (number % 2) * passed) for k in range(4)}
+        busy = {name: y * (1 + 0.01 * rng.standard_normal(len(y))) for name, y in busy.items()}
+        leak = (20 + 100 * passed) * MIB * (1 + 0.002 * rng.standard_normal(len(passed)))
+        node.caches = {**node.caches, **busy, "constant-0": leak}
+    assert [one.cache for one in judged(nodes).findings if one.kind == "fleet"] == ["constant-0"]
+
+
 @pytest.mark.parametrize(("hours", "interval"), [(0.25, 8.0), (1.0, 10.0), (2.0, 20.0)])
 def test_a_node_that_leaks_beside_more_requests_for_all_is_found(hours: float, interval: float) -> None:
     nodes = busier(hours, interval, 5)

@@ -200,5 +200,6 @@ def test_a_leak_that_a_restart_gave_back_runs_again() -> None:
     assert leaks_again(saw((4, 0, 40), (8, 40, 40), (16, 0, 40))) == 0  # it had filled, and rested
     assert leaks_again(saw((8, 0, 40), (8, 0, 40), (12, 0, 40))) == 0  # again and again
     assert leaks_again(saw((8, 0, 40), (12, 0, 0), (8, 0, 40))) == 0  # it waited for its turn
-    assert leaks_again(saw((2, 0, 40), (20, 0, 60))) == 0  # too little is known of before
+    assert leaks_again(saw((2, 0, 40), (20, 0, 60))) == 2  # hardly anything is known of before
+    assert leaks_again(saw((1, 0, 40), (20, 0, 60))) == 0  # nothing is
     assert leaks_again(saw((28, 0, 40))) == leaks_again(np.zeros(28)) == leaks_again(np.zeros(0)) == 0

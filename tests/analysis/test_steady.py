@@ -176,9 +176,10 @@ def test_the_grid_is_the_same_for_all_windows_of_a_length() -> None:
     assert instants(NOON - DAY + HOUR, NOON + HOUR) == tuple(NOON - k * HOUR for k in range(6))
     assert instants(NOON - 900, NOON)[:2] == (NOON - 60, NOON - 120)
     assert {at % (7 * HOUR) for at in instants(NOON - 7 * DAY, NOON)} == {0.0}
-    assert reach(NOON - DAY, NOON) == NOON - 30 * HOUR
+    assert reach(NOON - 6 * HOUR, NOON) == NOON - 30 * HOUR  # the day before counts (see routine)
+    assert reach(NOON - DAY, NOON) == NOON - 2 * DAY
     # The bucket that a start cuts counts whole.
-    assert reach(NOON - DAY + 0.6 * HOUR, NOON + 0.6 * HOUR) == NOON - 29 * HOUR
+    assert reach(NOON - DAY + 0.6 * HOUR, NOON + 0.6 * HOUR) == NOON - 2 * DAY
     assert reach(NOON - 3.55 * DAY, NOON) % HOUR == 0
 
 

@@ -156,9 +156,9 @@ def test_what_comes_late_shortly_before_the_window_may_decide_too(watched: Watch
     asked = answers(watched)
     start, end = START + 1200, START + 1800
     first = asked.judgement(start, end, None)
-    append(watched, "n1", start - 6 * 60 - 0.001)
+    append(watched, "n1", start - 25 * HOUR)
     assert asked.judgement(start, end, None) is first
-    append(watched, "n1", start - 6 * 60 + 0.5)
+    append(watched, "n1", start - 24 * HOUR + 0.5)
     assert asked.judgement(start, end, None) is not first
 
 

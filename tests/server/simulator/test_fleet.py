@@ -114,6 +114,17 @@ def test_a_reboot_gives_the_memory_back_and_the_leak_goes_on() -> None:
     assert kernels == {"6.1.0-28-amd64", "6.12.9-amd64"}
 
 
+def test_a_restart_gives_what_was_lost_back_and_the_leak_goes_on() -> None:
+    leak = Leak(("n",), "pid", 1_000_000.0, restart=6.0)
+    (boot,), (healthy,) = fleet_of(NodeSpec("n"), leak).record("n"), fleet_of(NodeSpec("n")).record("n")
+    pid = [model.name for model in boot.models].index("pid")
+    lost = (boot.active - healthy.active)[:, pid].astype(np.float64) * boot.models[pid].size
+    again = int(np.flatnonzero(np.diff(lost) < -5_000_000)[0]) + 1
+    assert boot.time[again] - boot.time[0] == pytest.approx(6 * 3600, abs=600)
+    assert lost[again] < 100_000
+    assert lost[-1] == pytest.approx((boot.time[-1] - boot.time[again]) / 3600 * 1_000_000, rel=0.05)
+
+
 def test_a_leak_in_a_merged_cache_shows_in_the_one_listed() -> None:
     node = NodeSpec("n", kernel="merged")
     lost = allocated(fleet_of(node, Leak(("n",), "scsi_cmd_cache", 1e6)).record("n")[0], "skbuff_fclone_cache")[-1]
