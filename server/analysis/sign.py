@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from server.analysis.peers import Peers
 from server.analysis.tracks import CacheFacts, Track
-from server.analysis.windows import BRIEF, SOME_HOURS, Span
+from server.analysis.windows import BRIEF, DAY, SOME_HOURS, Span
 
 __all__ = [
     "BRIEF_SCORE",
     "COHORT_SHARE",
     "COMPANY_WEIGHT",
+    "DAY_SCORE",
     "DAYLESS_SCORE",
     "FINDING_SCORE",
     "FLEET_SHARE",
@@ -34,7 +35,10 @@ FINDING_SCORE, PART_SCORE, BRIEF_SCORE = 6.0, 8.0, 5.0
 under BRIEF, in which nothing but noise and company has time to look like a leak."""
 DAYLESS_SCORE = 12.0
 """The same over some hours (windows.SOME_HOURS) where the window's data hold no day that tells how far caches move."""
-LAZY_SCORE = 16.0
+DAY_SCORE = 8.5
+"""The same over a whole window of a day and more. Of 446 simulated leaks none is lost by it; in 67,000 healthy node-days
+two series had 6 to 8.5."""
+LAZY_SCORE = 18.0
 """Least score of a cache that the kernel can shrink: such fill each at its own pace."""
 OVER_SCORE = 16.0
 """Least score of a rise that is over."""
@@ -62,6 +66,8 @@ def least_score(span: Span, length: float, *, dayless: bool) -> float:
         return DAYLESS_SCORE
     if not span.whole or span.ended:
         return PART_SCORE
+    if length >= DAY:
+        return DAY_SCORE
     return BRIEF_SCORE if span.end - span.start < BRIEF else FINDING_SCORE
 
 

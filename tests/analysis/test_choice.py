@@ -63,7 +63,7 @@ def test_what_bends_in_finer_cells_is_no_finding_in_coarser_ones() -> None:
     assert strong
 
 
-@pytest.mark.parametrize(("hours", "least"), [(0.5, 5.0), (2.0, 6.0), (3.0, 12.0), (12.0, 12.0), (24.0, 6.0)])
+@pytest.mark.parametrize(("hours", "least"), [(0.5, 5.0), (2.0, 6.0), (3.0, 12.0), (12.0, 12.0), (24.0, 8.5)])
 def test_what_lasts_some_hours_must_be_stronger_while_no_day_is_known(hours: float, least: float) -> None:
     span = Span(START, START + hours * 3600.0, 600.0, whole=True)
     whole = replace(sign(START, 600.0, ()), span=span, dayless=hours < 22)
