@@ -170,13 +170,27 @@ class Past:
         return np.zeros(0), np.zeros(0)
 
     def bent(self, node: str, boot: str, cache: str) -> float:
-        """How much its rise slows as a filling cache's (see shape.slackens), by itself, unless the load slowed it."""
+        """How much its rise slows as a filling cache's (see shape.slackens), by itself, unless the load slowed it.
+
+        Of what runs again after a restart: since then, from its least on.
+        """
         key = (node, boot, cache)
         if key not in self._bent:
             tracks = [track for track in self._nodes.get(node, ()) if track.boot == boot and cache in track.index]
             column = tracks[0].index[cache] if tracks else 0
-            self._bent[key] = bends(tracks[0], column, self._column(tracks[0], column)) if tracks else 0.0
+            self._bent[key] = 0.0
+            if tracks:
+                first = self._least_since(tracks[0], column, self.again(*key))
+                self._bent[key] = bends(tracks[0], column, self._column(tracks[0], column), first)
         return self._bent[key]
+
+    @staticmethod
+    def _least_since(track: Track, column: int, since: float | None) -> int:
+        """The cell in which a cache holds least from an instant on; 0 without one."""
+        if since is None:
+            return 0
+        held = np.where(track.time >= since, track.allocated[:, column], np.nan)
+        return int(np.nanargmin(held)) if np.isfinite(held).any() else 0
 
     def again(self, node: str, boot: str, cache: str) -> float | None:
         """Since when (epoch seconds) a leak runs again that a restart gave back; None if it is no such.
@@ -244,13 +258,13 @@ class Past:
         return Block(np.floor_divide(track.time, self._width), track.allocated[:, chosen], rows, columns)
 
 
-def bends(cells: Track, column: int, own: Floats | None = None) -> float:
+def bends(cells: Track, column: int, own: Floats | None = None, first: int = 0) -> float:
     """How much the rise of a cache's floor in these cells slows as a filling one's (see shape.slackens).
 
     By itself: what the node's load slowed does not count. `own` [K] is the floor without what the nodes share, where
-    that is known.
+    that is known; what lies before the cell `first` is left out.
     """
-    known = np.isfinite(cells.allocated[:, column])
+    known = np.isfinite(cells.allocated[:, column]) & (np.arange(len(cells.time)) >= first)
     t, y = cells.time[known], cells.allocated[known, column]
     bent = slackens(t, y)
     if own is None:

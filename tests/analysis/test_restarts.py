@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from server.analysis.judge import judge
 from server.analysis.types import AnalysisSettings, Judgement
+from server.simulator.families import FAMILIES, Terms
+from server.simulator.fleet import Fleet
 from tests.analysis.series import MIB, START, ArraySource, Node, rising
 from tests.analysis.series import fleet as make_fleet
 from tests.analysis.test_judge import DAY, judged
@@ -32,6 +34,14 @@ def test_a_leaker_that_was_restarted_within_the_day_is_found_though_it_held_more
     assert found.bytes_per_hour == pytest.approx(2 * MIB, rel=0.1)
     assert found.since == pytest.approx(again, abs=2 * HOUR)
     assert str(found.evidence["restarted"]) >= "2026"
+
+
+def test_a_leaker_that_holds_more_than_before_its_restart_does_not_look_as_what_fills() -> None:
+    scenario = FAMILIES["restarted"].build(Terms(12, 24, 300, 6, 1))
+    (truth,), spec = scenario.truths, scenario.spec
+    source, end = Fleet(spec, cached=len(spec.nodes)), spec.start + DAY - 180.0
+    (found,) = judge(source, start=end - DAY, end=end, group=None, settings=AnalysisSettings()).findings
+    assert (found.node, found.cache) == (truth.nodes[0], truth.caches[0])
 
 
 @pytest.mark.parametrize("hours", [1.0, 3.0, 8.0])
